@@ -1,0 +1,254 @@
+"""Granger tests of one target against many series at once (sections 2.2, 3.6).
+
+The restricted model explains the target by its own lags, the joint model also by the lags of one series. The
+restricted model is the same for every series, so it is fitted once and the rest is projected off it
+(Frisch–Waugh–Lovell). The lags of a series share almost all their products, so the cross-products of the
+longest lag are built once and every shorter lag adds one row to them.
+"""
+
+import warnings
+
+import numpy as np
+from numba import njit, prange
+from scipy import special
+from statsmodels.tools.sm_exceptions import InfeasibleTestError
+from statsmodels.tsa.ar_model import ar_select_order
+from statsmodels.tsa.stattools import adfuller, grangercausalitytests
+
+TESTS = ("ssr_ftest", "ssr_chi2test", "lrtest", "params_ftest")
+_BLOCK = 8  # series worked on together: the innermost loops fill the vector units
+_CONDITION = 1e-4  # below this share of independent variance, sums of products are not trusted
+
+
+@njit(cache=True, error_model="numpy")
+def _add_row(xx, yx, sx, x, y, t, p, sign):
+    """Add (or take away) the products of row t, lags up to p, from the running sums."""
+    for b in range(1, p + 1):
+        for c in range(1, p + 1):
+            for i in range(_BLOCK):
+                xx[b, c, i] += sign * x[t - b, i] * x[t - c, i]
+        for i in range(_BLOCK):
+            sx[b, i] += sign * x[t - b, i]
+    for a in range(p + 1):
+        for c in range(1, p + 1):
+            for i in range(_BLOCK):
+                yx[a, c, i] += sign * y[t - a] * x[t - c, i]
+
+
+@njit(cache=True, error_model="numpy")
+def _products(x, y, L, xx, yx, sx):
+    """Cross-products of lags 1 … L of x (T, block) with each other, with lags 0 … L of y, and with 1.
+
+    Rows t = L … T-1. Neighbours on a diagonal differ by the first and the last product only.
+    """
+    T = len(x)
+    xx[:], yx[:], sx[:] = 0.0, 0.0, 0.0
+    for t in range(L, T):
+        for c in range(1, L + 1):
+            for i in range(_BLOCK):
+                xx[1, c, i] += x[t - 1, i] * x[t - c, i]
+                yx[0, c, i] += y[t] * x[t - c, i]
+                yx[c, 1, i] += y[t - c] * x[t - 1, i]
+        for i in range(_BLOCK):
+            sx[1, i] += x[t - 1, i]
+    for c in range(1, L):
+        for i in range(_BLOCK):
+            sx[c + 1, i] = sx[c, i] + x[L - 1 - c, i] - x[T - 1 - c, i]
+        xx[c + 1, 1] = xx[1, c + 1]
+    for b in range(1, L):
+        for c in range(1, L):
+            for i in range(_BLOCK):
+                xx[b + 1, c + 1, i] = xx[b, c, i] + x[L - 1 - b, i] * x[L - 1 - c, i] - x[T - 1 - b, i] * x[T - 1 - c, i]
+    for a in range(L):
+        for c in range(1, L):
+            for i in range(_BLOCK):
+                yx[a + 1, c + 1, i] = yx[a, c, i] + y[L - 1 - a] * x[L - 1 - c, i] - y[T - 1 - a] * x[T - 1 - c, i]
+
+
+@njit(cache=True, parallel=True, error_model="numpy")
+def _explained(series, y, roots, targets, L):
+    """What the lags of each series explain of the target beyond its own lags, and how safely.
+
+    series (T, n), y (T,) centred and scaled; roots (L+1, L+1, L+1): R′ of the QR of (1, own lags) for p lags;
+    targets (L+1, L+1): Q′ times the target. Returns (explained sum of squares, least pivot), each (L, n).
+    """
+    T, n = series.shape
+    explained, pivots = np.empty((L, n)), np.empty((L, n))
+    for block in prange((n + _BLOCK - 1) // _BLOCK):
+        first = block * _BLOCK
+        width = min(_BLOCK, n - first)
+        x = np.zeros((T, _BLOCK))
+        x[:, :width] = series[:, first : first + width]
+        xx, yx = np.empty((L + 1, L + 1, _BLOCK)), np.empty((L + 1, L + 1, _BLOCK))
+        sx = np.empty((L + 1, _BLOCK))
+        _products(x, y, L, xx, yx, sx)
+        u, chol, g = np.empty((L + 1, L + 1, _BLOCK)), np.empty((L + 1, L + 1, _BLOCK)), np.empty((L + 1, _BLOCK))
+        for p in range(L, 0, -1):
+            root, total, least = roots[p], np.zeros(_BLOCK), np.full(_BLOCK, np.inf)
+            for b in range(1, p + 1):
+                for r in range(p + 1):  # Q′X by forward substitution
+                    u[r, b] = yx[r, b] if r else sx[b]
+                    for q in range(r):
+                        for i in range(_BLOCK):
+                            u[r, b, i] -= root[r, q] * u[q, b, i]
+                    for i in range(_BLOCK):
+                        u[r, b, i] /= root[r, r]
+                g[b] = yx[0, b]
+                for r in range(p + 1):
+                    for i in range(_BLOCK):
+                        g[b, i] -= u[r, b, i] * targets[p, r]
+            for b in range(1, p + 1):  # Cholesky of what is left of X′X, and the target along with it
+                for c in range(1, b + 1):
+                    chol[b, c] = xx[b, c]
+                    for r in range(p + 1):
+                        for i in range(_BLOCK):
+                            chol[b, c, i] -= u[r, b, i] * u[r, c, i]
+                    for q in range(1, c):
+                        for i in range(_BLOCK):
+                            chol[b, c, i] -= chol[b, q, i] * chol[c, q, i]
+                    if c < b:
+                        for i in range(_BLOCK):
+                            chol[b, c, i] /= chol[c, c, i]
+                for q in range(1, b):
+                    for i in range(_BLOCK):
+                        g[b, i] -= chol[b, q, i] * g[q, i]
+                for i in range(_BLOCK):
+                    least[i] = min(least[i], chol[b, b, i] / xx[b, b, i])
+                    chol[b, b, i] = np.sqrt(chol[b, b, i])
+                    g[b, i] /= chol[b, b, i]
+                    total[i] += g[b, i] ** 2
+            explained[p - 1, first : first + width] = total[:width]
+            pivots[p - 1, first : first + width] = least[:width]
+            if p > 1:
+                _add_row(xx, yx, sx, x, y, p - 1, p - 1, 1.0)
+    return explained, pivots
+
+
+def _restricted(y, L):
+    """Fit the target on its own lags for p = 1 … L: R′, Q′y, residual and total sum of squares, safe or not."""
+    roots, targets = np.zeros((L + 1, L + 1, L + 1)), np.zeros((L + 1, L + 1))
+    rss, tss, safe = np.empty(L), np.empty(L), np.empty(L, bool)
+    for p in range(1, L + 1):
+        own = np.column_stack([np.ones(len(y) - p)] + [y[p - k : len(y) - k] for k in range(1, p + 1)])
+        Q, R = np.linalg.qr(own)
+        roots[p, : p + 1, : p + 1], targets[p, : p + 1] = R.T, Q.T @ y[p:]
+        rss[p - 1] = np.sum((y[p:] - Q @ targets[p, : p + 1]) ** 2)
+        tss[p - 1] = np.sum((y[p:] - y[p:].mean()) ** 2)
+        safe[p - 1] = np.all(np.diag(R) ** 2 > _CONDITION * np.sum(own**2, axis=0))
+    return roots, targets, rss, tss, safe
+
+
+def _by_statsmodels(target, series, lag, test):
+    """One p-value from statsmodels itself: it decides every case that is close to degenerate."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            return grangercausalitytests(np.column_stack([target, series]), [lag])[lag][0][test][1]
+        except InfeasibleTestError:  # a constant column or a perfect fit
+            return np.nan
+
+
+def granger_pvalues(target, series, max_lag=14, test="ssr_chi2test"):
+    """p-values of "series does not help to predict target", for every series and lag.
+
+    For lag p, target(t) is regressed on a constant and its own p lags, with and without the p lags of the
+    series; the test compares the two residual sums of squares (Granger 1969). Equal to
+    statsmodels.tsa.stattools.grangercausalitytests, to which near-degenerate cases are handed.
+
+    Parameters
+    ----------
+    target : float array (n_windows,)
+    series : float array (n_windows, n_series)
+    max_lag : int
+    test : str
+        ssr_chi2test (published), ssr_ftest, lrtest or params_ftest.
+
+    Returns
+    -------
+    float64 (max_lag, n_series); row k is lag k + 1. NaN where the test is not defined: a constant column, a
+    perfect fit, a series with NaN, or too few observations (n_windows must exceed 3·lag + 1).
+
+    Raises
+    ------
+    ValueError
+        For an unknown test, max_lag < 1, shapes that do not fit, or a target that is not finite.
+    """
+    target, series = np.asarray(target, dtype=np.float64), np.asarray(series, dtype=np.float64)
+    if test not in TESTS:
+        raise ValueError(f"test={test!r} is unknown; allowed: {', '.join(TESTS)}")
+    if not isinstance(max_lag, int | np.integer) or max_lag < 1:
+        raise ValueError(f"max_lag={max_lag!r} is not allowed; give a whole number of at least 1")
+    if target.ndim != 1 or series.ndim != 2 or len(target) != len(series):
+        raise ValueError(f"target {target.shape} and series {series.shape} do not fit; allowed: (n,) and (n, n_series)")
+    if not np.isfinite(target).all():
+        raise ValueError("target holds NaN or infinite values; allowed: finite numbers")
+    T, n = series.shape
+    pvalues = np.full((max_lag, n), np.nan)
+    L = min(max_lag, max(0, (T - 2) // 3))
+    varied = np.isfinite(series).all(axis=0) & (np.ptp(series, axis=0) > 0)
+    if L == 0 or not varied.any() or np.ptp(target) == 0:
+        return pvalues
+
+    y = (target - target.mean()) / target.std()
+    mean, sd = series[:, varied].mean(axis=0), series[:, varied].std(axis=0)
+    x = np.ascontiguousarray((series[:, varied] - mean) / sd)
+    roots, targets, rss, tss, safe = _restricted(y, L)
+    explained, pivots = _explained(x, y, roots, targets, L)
+
+    lags = np.arange(1, L + 1)[:, None]
+    n_obs, rss = T - lags, rss[:, None]
+    joint = rss - explained
+    with np.errstate(all="ignore"):
+        ratio = explained / joint
+        dof = n_obs - 2 * lags - 1
+        found = {
+            "ssr_chi2test": lambda: special.chdtrc(lags, n_obs * ratio),
+            "lrtest": lambda: special.chdtrc(lags, n_obs * np.log1p(ratio)),
+        }.get(test, lambda: special.fdtrc(lags, dof, ratio / lags * dof))()
+        # constant in the rows that every lag uses: some lagged column may be constant
+        moving = (np.ptp(series[L - 1 : T - L, varied], axis=0) > 0) & (np.ptp(target[L:-L]) > 0)
+        # on very uneven scales statsmodels drops or blurs what is left after centring: its word counts
+        even = (sd > 1e-5 * np.abs(mean)) & (sd > 1e-7) & (sd < 1e7)
+        doubtful = ~(safe[:, None] & moving & even & (pivots > _CONDITION) & (joint > 1e-6 * tss[:, None]))
+    columns = np.flatnonzero(varied)
+    for row, i in np.argwhere(doubtful):
+        found[row, i] = _by_statsmodels(target, series[:, columns[i]], row + 1, test)
+    pvalues[:L, varied] = found
+    return pvalues
+
+
+def bic_lag(target, max_lag):
+    """The lag with the least BIC in the target's autoregression, at least 1: one lag, chosen without the series."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        lags = ar_select_order(target, max_lag, ic="bic").ar_lags
+    return max(lags) if lags else 1
+
+
+def has_unit_root(values, alpha=0.05):
+    """Whether the augmented Dickey–Fuller test keeps a unit root at level alpha. Constant values: False."""
+    if np.ptp(values) == 0:
+        return False
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return adfuller(values)[1] >= alpha
+
+
+def protocol_pvalues(target, series, protocol, max_lag):
+    """p-values as a protocol wants them, ready for `pruning.legc_mask`.
+
+    target (n_windows,), series (n_windows, n_series). `lag_choice` "min" keeps all lags, "bic" one row.
+    With `difference`, every series with a unit root is differenced, and so is the target.
+    """
+    if protocol.difference:
+        series = np.array(series, dtype=np.float64)
+        rooted = [has_unit_root(column) for column in series.T]
+        series[1:, rooted] = np.diff(series[:, rooted], axis=0)
+        target = np.diff(target) if has_unit_root(target) else target[1:]
+        series = series[1:]
+    if protocol.lag_choice == "bic":
+        lag = bic_lag(target, max_lag)
+        pvalues = granger_pvalues(target, series, lag, protocol.test)[-1:]
+    else:
+        pvalues = granger_pvalues(target, series, max_lag, protocol.test)
+    return pvalues if protocol.p_decimals is None else np.round(pvalues, protocol.p_decimals)

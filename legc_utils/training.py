@@ -1,0 +1,378 @@
+"""Train many small networks at once: every seed, mask and perturbed twin advances together.
+
+Weights and biases are kept flat: `weights` holds W1 row by row, then W2, …; only these are recorded,
+counted and pruned (section 3.4). `biases` holds b1, b2, ….
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import torch
+from numba import njit, prange
+from sklearn.metrics import f1_score
+
+from legc_utils import protocols
+
+
+@dataclass
+class Runs:
+    """What `train_ensemble` returns. S seeds × K masks × P twins = M members, seeds slowest, twins fastest.
+
+    members : DataFrame (M rows): seed, mask (0 … K-1), twin (0 … P-1)
+    layers : tuple, units per layer, inputs first
+    initial_weights, final_weights : float64 (M, n_weights); initial_biases, final_biases : (M, n_biases)
+    rows : int (n_rows,), the iterates at which errors were read; 0 is before the first step
+    train_error, test_error : float64 (n_rows, M), share misclassified at those iterates
+    train_accuracy, test_accuracy : float64 (epochs, M), after each epoch
+    test_labels : int8 (epochs, M, n_test), predicted classes after each epoch
+    weights : float64 (n_iterates + 1, M, n_weights) if they were recorded, else None
+    """
+
+    members: pd.DataFrame
+    layers: tuple
+    protocol: protocols.Protocol
+    initial_weights: np.ndarray
+    initial_biases: np.ndarray
+    final_weights: np.ndarray
+    final_biases: np.ndarray
+    rows: np.ndarray
+    train_error: np.ndarray
+    test_error: np.ndarray
+    train_accuracy: np.ndarray
+    test_accuracy: np.ndarray
+    test_labels: np.ndarray
+    y_test: np.ndarray
+    weights: np.ndarray | None = None
+
+    def at_stop(self, benchmark=None):
+        """Members with epoch, accuracy and macro F1 at the stop (section 5; Testing.ipynb).
+
+        The stop is the first epoch, counted from 0, after which the *training* accuracy is at least
+        `benchmark`. Members that never stop have `reached` False, epoch NaN, and are read at the last epoch.
+        """
+        benchmark = self.protocol.benchmark if benchmark is None else benchmark
+        hit = self.train_accuracy >= benchmark
+        reached = hit.any(axis=0)
+        at = np.where(reached, hit.argmax(axis=0), len(hit) - 1)
+        every = np.arange(len(at))
+        labels = self.test_labels[at, every]
+        return self.members.assign(
+            epoch=np.where(reached, at, np.nan),
+            accuracy=self.test_accuracy[at, every],
+            f1=[f1_score(self.y_test, predicted, average="macro", zero_division=0) for predicted in labels],
+            train_accuracy=self.train_accuracy[at, every],
+            reached=reached,
+        )
+
+
+def layer_sizes(split, hidden):
+    """(inputs, hidden …, outputs); two classes need one output, more need one each.
+
+    Raises ValueError if `hidden` is not a positive int or a sequence of them.
+    """
+    hidden = (hidden,) if isinstance(hidden, int | np.integer) else tuple(hidden)
+    if not hidden or any(not isinstance(h, int | np.integer) or h < 1 for h in hidden):
+        raise ValueError(f"hidden={hidden!r} is not allowed; give one positive whole number per hidden layer")
+    n_classes = len(split.class_names)
+    return (split.X_train.shape[1], *map(int, hidden), 1 if n_classes == 2 else n_classes)
+
+
+def count_weights(layers):
+    """Number of weights (not biases) of a dense network with these layer sizes."""
+    return sum(a * b for a, b in zip(layers, layers[1:]))
+
+
+def initial_parameters(layers, seed, protocol):
+    """Flat (weights, biases), float64, of one network, drawn from `seed` as the protocol says."""
+    rng = np.random.default_rng(seed)
+    weights, biases = [], []
+    for fan_in, fan_out in zip(layers, layers[1:]):
+        if protocol.init == "torch":
+            bound = fan_in**-0.5
+            draw = lambda n: rng.uniform(-bound, bound, n)  # noqa: E731
+        else:
+            draw = lambda n: rng.normal(0, protocol.init_sd, n)  # noqa: E731
+        weights.append(draw(fan_in * fan_out))
+        biases.append(draw(fan_out))
+    return np.concatenate(weights), np.concatenate(biases)
+
+
+def layer_slices(layers):
+    """For each layer: (slice of its weights, slice of its biases, (outputs, inputs))."""
+    slices, w, b = [], 0, 0
+    for fan_in, fan_out in zip(layers, layers[1:]):
+        slices.append((slice(w, w + fan_in * fan_out), slice(b, b + fan_out), (fan_out, fan_in)))
+        w, b = w + fan_in * fan_out, b + fan_out
+    return slices
+
+
+def forward(weights, biases, X, layers, output="sigmoid"):
+    """Outputs (M, n, outputs) of M networks on X (n, inputs), as a torch tensor of the weights' type.
+
+    weights (M, n_weights), biases (M, n_biases): arrays or tensors.
+    """
+    weights, biases = torch.as_tensor(weights), torch.as_tensor(biases)
+    a = torch.as_tensor(X, dtype=weights.dtype)
+    a = a.expand(len(weights), *a.shape[-2:])
+    parts = layer_slices(layers)
+    for w, b, shape in parts:
+        z = torch.baddbmm(biases[:, None, b], a, weights[:, w].reshape(-1, *shape).transpose(1, 2))
+        a = torch.softmax(z, -1) if b == parts[-1][1] and output == "softmax" else torch.sigmoid(z)
+    return a
+
+
+def as_module(weights, biases, layers, output="sigmoid"):
+    """The same network as a torch.nn.Sequential of Linear and Sigmoid (or Softmax) layers, float64."""
+    modules = []
+    for w, b, (fan_out, fan_in) in layer_slices(layers):
+        linear = torch.nn.Linear(fan_in, fan_out, dtype=torch.float64)
+        with torch.no_grad():
+            linear.weight.copy_(torch.as_tensor(weights[w].reshape(fan_out, fan_in)))
+            linear.bias.copy_(torch.as_tensor(biases[b]))
+        modules += [linear, torch.nn.Sigmoid()]
+    if output == "softmax":
+        modules[-1] = torch.nn.Softmax(dim=-1)
+    return torch.nn.Sequential(*modules)
+
+
+def one_hot(y, n_outputs):
+    """Targets (n, n_outputs) float64: the label itself for one output, one-hot rows for more."""
+    return y[:, None].astype(np.float64) if n_outputs == 1 else np.eye(n_outputs)[y]
+
+
+def _judge(weights, biases, X, y, layers, protocol):
+    """(accuracy (M,), predicted labels (M, n)) under the protocol's decision rule."""
+    out = forward(weights, biases, X, layers, protocol.output).numpy()
+    if out.shape[-1] == 1:
+        labels = (out[..., 0] >= 0.5).astype(np.int8)
+        return (labels == y).mean(axis=1), labels
+    labels = out.argmax(-1).astype(np.int8)
+    right = labels == y
+    if protocol.accuracy == "exact":
+        right = ((out >= 0.5) == (one_hot(y, out.shape[-1]) == 1)).all(-1)
+    return right.mean(axis=1), labels
+
+
+@njit(cache=True, error_model="numpy")
+def _sigmoid_layer(w, b, x, out):
+    for i in range(out.size):
+        z = b[i]
+        for j in range(x.size):
+            z += w[i * x.size + j] * x[j]
+        out[i] = 1.0 / (1.0 + np.exp(-z))
+
+
+@njit(cache=True, parallel=True, error_model="numpy")
+def _sgd_by_sample(weights, biases, masks, X, T, layers, start, stop, rate, record):
+    """Advance every member from iterate `start` to `stop` in place; iterate k has seen sample k mod n.
+
+    weights (M, n_weights), masks the same or (M, 0) for none; record (stop - start, M, n_weights) or
+    (0, M, n_weights) for none. Squared error, sigmoid layers; plain SGD, one sample a step.
+    """
+    n_layers = layers.size - 1
+    n_units = layers.sum()
+    for m in prange(weights.shape[0]):
+        w, b = weights[m], biases[m]
+        a, delta = np.empty(n_units), np.empty(n_units)
+        for step in range(start, stop):
+            x, t = X[step % len(X)], T[step % len(X)]
+            a[: layers[0]] = x
+            wo, bo, ao = 0, 0, 0
+            for layer in range(n_layers):
+                fan_in, fan_out = layers[layer], layers[layer + 1]
+                an = ao + fan_in
+                _sigmoid_layer(w[wo : wo + fan_in * fan_out], b[bo : bo + fan_out], a[ao:an], a[an : an + fan_out])
+                wo, bo, ao = wo + fan_in * fan_out, bo + fan_out, an
+            for i in range(layers[-1]):
+                y = a[ao + i]
+                delta[ao + i] = 2 * (y - t[i]) * y * (1 - y)
+            for layer in range(n_layers - 1, -1, -1):
+                fan_in, fan_out = layers[layer], layers[layer + 1]
+                wo, bo, an = wo - fan_in * fan_out, bo - fan_out, ao - fan_in
+                if layer > 0:  # the error passes back through the weights as they were before the step
+                    delta[an:ao] = 0.0
+                    for i in range(fan_out):
+                        for j in range(fan_in):
+                            delta[an + j] += w[wo + i * fan_in + j] * delta[ao + i]
+                    for j in range(fan_in):
+                        delta[an + j] *= a[an + j] * (1 - a[an + j])
+                for i in range(fan_out):
+                    g = rate * delta[ao + i]
+                    b[bo + i] -= g
+                    for j in range(fan_in):
+                        w[wo + i * fan_in + j] -= g * a[an + j]
+                ao = an
+            if masks.shape[1]:
+                for i in range(w.size):
+                    w[i] *= masks[m, i]
+            if record.shape[0]:
+                record[step - start, m] = w
+
+
+class _ByBatch:
+    """Mini-batch SGD in torch for every member at once; each seed shuffles by itself."""
+
+    def __init__(self, weights, biases, masks, X, T, layers, protocol, seeds):
+        self.weights = torch.as_tensor(weights).requires_grad_()
+        self.biases = torch.as_tensor(biases).requires_grad_()
+        self.masks = torch.as_tensor(masks) if masks.shape[1] else None
+        self.X, self.T, self.layers, self.protocol = torch.as_tensor(X), torch.as_tensor(T), layers, protocol
+        self.rngs = {seed: np.random.default_rng([seed, 1]) for seed in seeds}
+        self.seeds, self.per_epoch = seeds, -(-len(X) // protocol.batch_size)
+
+    def advance(self, start, stop, record):
+        p = self.protocol
+        for step in range(start, stop):
+            if step % self.per_epoch == 0:
+                n = len(self.X)
+                orders = {s: rng.permutation(n) if p.shuffle else np.arange(n) for s, rng in self.rngs.items()}
+                self.order = torch.as_tensor(np.stack([orders[s] for s in self.seeds]))
+            batch = self.order[:, (step % self.per_epoch) * p.batch_size :][:, : p.batch_size]
+            out = forward(self.weights, self.biases, self.X[batch], self.layers, p.output)
+            error = (out - self.T[batch]).square().sum(-1).mean(-1)
+            (error.sum() / (out.shape[-1] if p.loss == "mean" else 1)).backward()
+            with torch.no_grad():
+                for parameter in (self.weights, self.biases):
+                    parameter -= p.rate * parameter.grad
+                    parameter.grad = None
+                if self.masks is not None:
+                    self.weights *= self.masks
+                if len(record):
+                    record[step - start] = self.weights.detach().numpy()
+
+
+def _members(seeds, masks, perturb, n_weights):
+    """Cross seeds, masks and twins: (members, masks (M, n_weights) or (M, 0), offsets (M, n_weights))."""
+    if np.isscalar(perturb):
+        perturb = np.vstack([np.zeros(n_weights), perturb * np.eye(n_weights)])
+    offsets = np.zeros((1, n_weights)) if perturb is None else np.asarray(perturb, dtype=np.float64)
+    if offsets.ndim != 2 or offsets.shape[1] != n_weights:
+        raise ValueError(f"perturb has shape {offsets.shape}; allowed: a number, or (n_twins, {n_weights})")
+    keep = np.ones((len(seeds), 1, n_weights), bool) if masks is None else np.asarray(masks)
+    if keep.ndim == 2:
+        keep = keep[:, None]
+    if keep.ndim == 1:
+        keep = np.broadcast_to(keep, (len(seeds), 1, n_weights))
+    if keep.shape[::2] != (len(seeds), n_weights) or not np.isin(keep, (0, 1)).all():
+        raise ValueError(
+            f"masks of shape {np.shape(masks)} do not fit; allowed: True (keep) or False in "
+            f"({n_weights},), ({len(seeds)}, {n_weights}) or ({len(seeds)}, n_masks, {n_weights})"
+        )
+    S, K, P = len(seeds), keep.shape[1], len(offsets)
+    index = np.indices((S, K, P)).reshape(3, -1)
+    members = pd.DataFrame({"seed": np.asarray(seeds)[index[0]], "mask": index[1], "twin": index[2]})
+    flat = keep[index[0], index[1]].astype(np.float64)
+    return members, flat if masks is not None else flat[:, :0], offsets[index[2]]
+
+
+def train_ensemble(
+    split, hidden, seeds, protocol="published", masks=None, perturb=None, record=None, *,
+    epochs=None, rows=(), initial=None, progress=False,
+):  # fmt: skip
+    """Train one network for every seed × mask × twin, all together.
+
+    Parameters
+    ----------
+    split : datasets.Split
+    hidden : int or sequence of int
+        Units of the hidden layers.
+    seeds : sequence of int
+        Each seed fixes the initial parameters (and the batches, where these are shuffled).
+    protocol : str or protocols.Protocol
+        Rate, batch size, epochs, loss, initialisation and decision rule.
+    masks : bool array, optional
+        True = keep. (n_weights,) for all, (n_seeds, n_weights) one a seed, or (n_seeds, n_masks, n_weights).
+        Masked weights are 0 from the start and after every step.
+    perturb : float or array, optional
+        δ₀: the unperturbed network (twin 0) and, as twin j + 1, a copy with δ₀ added to initial weight j
+        (section 3.4). Or an array (n_twins, n_weights) of offsets.
+    record : "weights" or callable, optional
+        "weights" keeps the whole trajectory in `Runs.weights`. A callable gets it in order, piece by piece,
+        as float64 (n_steps, M, n_weights), the initial weights first, and may reduce it as training runs.
+        A piece is only valid during the call.
+    epochs : int, optional
+        Default: the protocol's recorded + extra epochs.
+    rows : sequence of int
+        Iterates (0 = before the first step) at which train and test errors are read.
+    initial : (weights, biases), optional
+        Initial parameters (n_seeds, n_weights), (n_seeds, n_biases) instead of those drawn from the seeds.
+    progress : bool
+        Print a line every few seconds.
+
+    Returns
+    -------
+    Runs
+
+    Raises
+    ------
+    ValueError
+        For anything above that is malformed, before training starts.
+    """
+    protocol = protocols.get(protocol, split.name)
+    layers = layer_sizes(split, hidden)
+    seeds = [int(s) for s in np.atleast_1d(seeds)]
+    if not seeds:
+        raise ValueError("seeds=[] is empty; give at least one whole number")
+    if not (record is None or callable(record) or record == "weights"):
+        raise ValueError(f"record={record!r} is not allowed; give None, 'weights' or a callable")
+    if protocol.batch_size == 1 and (protocol.output != "sigmoid" or protocol.shuffle):
+        raise ValueError("batch_size=1 is trained with sigmoid outputs and a fixed sample order only")
+    epochs = protocol.recorded_epochs + protocol.extra_epochs if epochs is None else epochs
+    if epochs < 1:
+        raise ValueError(f"epochs={epochs} is not allowed; give at least 1")
+    per_epoch = -(-len(split.X_train) // protocol.batch_size)
+    rows = np.asarray(rows, dtype=int)
+    if rows.size and (rows.min() < 0 or rows.max() > epochs * per_epoch):
+        raise ValueError(f"rows must lie between 0 and {epochs * per_epoch}, the run's last iterate; got {rows.max()}")
+    members, keep, offsets = _members(seeds, masks, perturb, count_weights(layers))
+
+    if initial is None:
+        drawn = [initial_parameters(layers, seed, protocol) for seed in seeds]
+        initial = tuple(np.stack(part) for part in zip(*drawn))
+    of_seed = np.repeat(np.arange(len(seeds)), len(members) // len(seeds))
+    start_w = (initial[0][of_seed] + offsets) * (keep if keep.size else 1.0)
+    start_b = np.array(initial[1], dtype=np.float64)[of_seed]
+
+    w, b = start_w.copy(), start_b.copy()
+    X, T = np.ascontiguousarray(split.X_train), one_hot(split.y_train, layers[-1])
+    if protocol.batch_size == 1:
+        rate = protocol.rate / (layers[-1] if protocol.loss == "mean" else 1)
+        sizes = np.array(layers)
+
+        def advance(start, stop, out):
+            _sgd_by_sample(w, b, keep, X, T, sizes, start, stop, rate, out)
+    else:
+        advance = _ByBatch(w, b, keep, X, T, layers, protocol, members.seed.to_numpy()).advance
+
+    whole = np.empty((epochs * per_epoch + 1, *w.shape)) if record == "weights" else None
+    if whole is not None:
+        whole[0] = w
+    elif record is not None:
+        record(w[None])
+    at_epoch = {k * per_epoch: k - 1 for k in range(1, epochs + 1)}
+    at_row = {int(row): i for i, row in enumerate(rows)}
+    errors = np.full((2, len(rows), len(members)), np.nan)
+    accuracy = np.empty((2, epochs, len(members)))
+    labels = np.empty((epochs, len(members), len(split.y_test)), np.int8)
+    done = 0
+    for stop in sorted(at_epoch.keys() | at_row.keys()):
+        if whole is not None:
+            advance(done, stop, whole[done + 1 : stop + 1])
+        elif stop > done:
+            piece = np.empty((stop - done if record else 0, *w.shape))
+            advance(done, stop, piece)
+            if record:
+                record(piece)
+        done = stop
+        train, _ = _judge(w, b, split.X_train, split.y_train, layers, protocol)
+        test, predicted = _judge(w, b, split.X_test, split.y_test, layers, protocol)
+        if stop in at_row:
+            errors[:, at_row[stop]] = 1 - train, 1 - test
+        if stop in at_epoch:
+            accuracy[:, at_epoch[stop]], labels[at_epoch[stop]] = (train, test), predicted
+            if progress:
+                print(f"epoch {at_epoch[stop] + 1} of {epochs}", flush=True)
+    return Runs(
+        members, layers, protocol, start_w, start_b, w, b, rows, *errors, *accuracy, labels, split.y_test, whole
+    )
