@@ -115,7 +115,9 @@ def _find(file, sha256, url, download):
         downloader = pooch.HTTPDownloader(timeout=20)
         return Path(pooch.retrieve(url, sha256, fname=file, path=folders[-1], downloader=downloader))
     except Exception as error:  # offline, moved, refused: whatever it was, the advice is the same
-        raise FileNotFoundError(f"{file} could not be downloaded from {url} ({type(error).__name__}). {advice}.") from error
+        raise FileNotFoundError(
+            f"{file} could not be downloaded from {url} ({type(error).__name__}). {advice}."
+        ) from error
 
 
 def _check_name(name):

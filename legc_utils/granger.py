@@ -58,7 +58,9 @@ def _products(x, y, L, xx, yx, sx):
     for b in range(1, L):
         for c in range(1, L):
             for i in range(_BLOCK):
-                xx[b + 1, c + 1, i] = xx[b, c, i] + x[L - 1 - b, i] * x[L - 1 - c, i] - x[T - 1 - b, i] * x[T - 1 - c, i]
+                xx[b + 1, c + 1, i] = (
+                    xx[b, c, i] + x[L - 1 - b, i] * x[L - 1 - c, i] - x[T - 1 - b, i] * x[T - 1 - c, i]
+                )
     for a in range(L):
         for c in range(1, L):
             for i in range(_BLOCK):

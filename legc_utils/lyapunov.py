@@ -47,7 +47,12 @@ def _divergence(windows, emb_dim, lag, min_tsep, steps):
 
 def check_window(window, overlap=0.0, emb_dim=2, lag=1, min_tsep=0, steps=3):
     """Raise ValueError, naming the value and what is allowed, unless these choices can give an exponent."""
-    for name, value, least in [("emb_dim", emb_dim, 1), ("lag", lag, 1), ("min_tsep", min_tsep, 0), ("steps", steps, 1)]:
+    for name, value, least in [
+        ("emb_dim", emb_dim, 1),
+        ("lag", lag, 1),
+        ("min_tsep", min_tsep, 0),
+        ("steps", steps, 1),
+    ]:
         if not isinstance(value, int | np.integer) or value < least:
             raise ValueError(f"{name}={value!r} is not allowed; give a whole number of at least {least}")
     least = (emb_dim - 1) * lag + steps + min_tsep + 2  # room for two points that may be neighbours
@@ -57,7 +62,9 @@ def check_window(window, overlap=0.0, emb_dim=2, lag=1, min_tsep=0, steps=3):
             f"steps={steps} give a whole number of at least {least} iterates"
         )
     if not 0 <= overlap < 1:
-        raise ValueError(f"overlap={overlap!r} is not allowed; give a share of the window from 0 up to, not including, 1")
+        raise ValueError(
+            f"overlap={overlap!r} is not allowed; give a share of the window from 0 up to, not including, 1"
+        )
 
 
 def stride(window, overlap):
@@ -170,7 +177,11 @@ class StreamingLyapunov:
             low = windows.min(axis=1, keepdims=True)
             span = windows.max(axis=1, keepdims=True) - low
         # Rescaled to [0, 1] as in TISEAN: no exponent depends on it, but near ties between neighbours do
-        S = divergence((windows[moving] - low[moving]) / span[moving], **self.kwargs) if moving.any() else np.empty((0, 2))
+        S = (
+            divergence((windows[moving] - low[moving]) / span[moving], **self.kwargs)
+            if moving.any()
+            else np.empty((0, 2))
+        )
         exponents = np.zeros(len(windows))
         exponents[moving] = S[:, 1] - S[:, 0]
         return exponents

@@ -5,7 +5,9 @@ Two columns of a table differ only in the named fields of two protocols.
 oddities included. `corrected` is what a careful statistician would do instead.
 """
 
+from ast import literal_eval
 from dataclasses import dataclass, replace
+from dataclasses import fields as dataclass_fields
 
 DATASETS = ("cancer", "titanic", "banknote", "iris", "iris3f", "vowel", "mnist5k", "mnist")
 PROTOCOLS = ("published", "corrected")
@@ -113,3 +115,67 @@ def get(protocol="published", dataset="", **changes):
     if protocol == "corrected":
         fields |= _CORRECTED
     return Protocol(**(fields | changes))
+
+
+def from_parameters(namespace, allowed):
+    """Check a notebook's papermill parameters before any work, and return the `Protocol` that they ask for.
+
+    papermill itself only warns of a parameter that does not exist, and passes lists as text.
+
+    Parameters
+    ----------
+    namespace : dict
+        The notebook's globals(), read after its parameters cell. Parameters given as text ("[0, 1]") are
+        replaced in it by their values.
+    allowed : str
+        The names in the notebook's parameters cell, separated by blanks. Any that is also a field of `Protocol`
+        (window, overlap, alpha, …) overrides the data set's value unless it is None.
+
+    Raises
+    ------
+    ValueError
+        Naming the parameter, its value and what is allowed.
+    """
+    allowed = allowed.split()
+    shell = {"In", "Out", "get_ipython", "exit", "quit", "open"}
+    given = [k for k, v in namespace.items() if not k.startswith("_") and k not in shell and not hasattr(v, "__spec__")]
+    given = [k for k in given if not callable(namespace[k])]
+    for name in given:
+        if name not in allowed:
+            raise ValueError(f"parameter {name}={namespace[name]!r} does not exist here; allowed: {', '.join(allowed)}")
+    values = {name: _from_text(namespace[name]) for name in allowed}
+    namespace.update(values)
+
+    def need(name, ok, what):
+        if name in values and not ok(values[name]):
+            raise ValueError(f"{name}={values[name]!r} is not allowed; give {what}")
+
+    whole = lambda v, least=1: isinstance(v, int) and not isinstance(v, bool) and v >= least
+    number = lambda v: isinstance(v, int | float) and not isinstance(v, bool)
+    seeds_ok = lambda v: isinstance(v, list) and v and all(whole(s, 0) for s in v) and len(set(v)) == len(v)
+    need("dataset", lambda v: v in DATASETS, f"one of {', '.join(DATASETS)}")
+    need("protocol", lambda v: v in PROTOCOLS, f"one of {', '.join(PROTOCOLS)}")
+    need("seeds", seeds_ok, "a list of at least one whole number, each once, such as [0, 1]")
+    need("out_dir", lambda v: isinstance(v, str) and v, "the name of a folder")
+    need("delta0", lambda v: number(v) and v > 0, "a positive number")
+    need("draws", whole, "a whole number of at least 1")
+    need("alpha", lambda v: v is None or (number(v) and 0 < v < 1), "a level between 0 and 1")
+    need("overlap", lambda v: v is None or (number(v) and 0 <= v < 1), "a share from 0 up to, not including, 1")
+    for name in ("window", "partial_window"):
+        need(name, lambda v: v is None or whole(v, 5), "a whole number of at least 5 iterates")
+    for name in ("max_lag", "partial_max_lag", "recorded_epochs", "partial_epochs"):
+        need(name, lambda v: v is None or whole(v), "a whole number of at least 1")
+    need("rule", lambda v: v in (None, "noncausal", "causal"), "noncausal or causal")
+    fields = {f.name for f in dataclass_fields(Protocol)} - {"dataset"}
+    changes = {k: v for k, v in values.items() if k in fields and v is not None}
+    return get(values["protocol"], values["dataset"], **changes)
+
+
+def _from_text(value):
+    """What a piece of text means as a Python literal, or the text itself; other values as they are."""
+    if not isinstance(value, str):
+        return value
+    try:
+        return literal_eval(value)
+    except (ValueError, SyntaxError):
+        return value

@@ -90,9 +90,9 @@ def initial_parameters(layers, seed, protocol):
     for fan_in, fan_out in zip(layers, layers[1:]):
         if protocol.init == "torch":
             bound = fan_in**-0.5
-            draw = lambda n: rng.uniform(-bound, bound, n)  # noqa: E731
+            draw = lambda n: rng.uniform(-bound, bound, n)
         else:
-            draw = lambda n: rng.normal(0, protocol.init_sd, n)  # noqa: E731
+            draw = lambda n: rng.normal(0, protocol.init_sd, n)
         weights.append(draw(fan_in * fan_out))
         biases.append(draw(fan_out))
     return np.concatenate(weights), np.concatenate(biases)

@@ -1,0 +1,99 @@
+"""Is a pruned network still the same network? SHAP values and WeightWatcher (sections 3.2, 3.3, 5.1)."""
+
+import logging
+
+import numpy as np
+import pandas as pd
+import shap
+import torch
+from scipy import stats
+
+_root_level = logging.getLogger().level
+import weightwatcher  # noqa: E402  importing it turns on INFO for every library; undone in the next line
+
+logging.getLogger().setLevel(_root_level)
+
+MAX_EXACT = 12  # 2¹² coalitions a row; beyond that exact values are out of reach
+
+
+def shap_values(predict, background, X):
+    """Exact SHAP values (Lundberg & Lee 2017): every coalition of features is evaluated.
+
+    Parameters
+    ----------
+    predict : callable, (n, features) float64 -> (n, outputs)
+        A torch module may be given as it is.
+    background : float array (n, features)
+        The data that a missing feature is drawn from; up to 100 rows are used.
+    X : float array (n, features)
+        Rows to explain.
+
+    Returns
+    -------
+    float64 (n, features, outputs). They sum to predict(x) − mean predict(background).
+
+    Raises
+    ------
+    ValueError
+        With more than 12 features.
+    """
+    if X.shape[1] > MAX_EXACT:
+        raise ValueError(f"X has {X.shape[1]} features; exact SHAP values are allowed up to {MAX_EXACT}")
+
+    def outputs(rows):
+        with torch.no_grad():
+            return np.asarray(predict(torch.as_tensor(rows, dtype=torch.float64)))
+
+    masker = shap.maskers.Independent(np.asarray(background), max_samples=100)
+    values = shap.explainers.ExactExplainer(outputs, masker)(np.asarray(X), silent=True).values
+    return values.reshape(*X.shape, -1)
+
+
+def shap_importance(values, feature_names):
+    """Mean |SHAP| of every feature over rows and outputs: Series by feature, largest first."""
+    importance = pd.Series(np.abs(values).mean(axis=(0, 2)), index=list(feature_names), name="mean_abs_shap")
+    return importance.sort_values(ascending=False, kind="stable")
+
+
+def importance_agreement(one, other, top=3):
+    """How alike two importances (Series by feature) are: dict of spearman, kendall, top-k overlap (share)."""
+    other = other[one.index]
+    k = min(top, len(one))
+    return {
+        "spearman": stats.spearmanr(one, other).statistic,
+        "kendall": stats.kendalltau(one, other).statistic,
+        f"top{top}": len(set(one.nlargest(k).index) & set(other.nlargest(k).index)) / k,
+    }
+
+
+def weightwatcher_table(module, min_evals=8):
+    """WeightWatcher's power-law fits, one row a layer (Martin, Peng & Mahoney 2021).
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+        Pruned weights must already be 0 in it: WeightWatcher does not see masks.
+    min_evals : int
+        Layers with fewer eigenvalues get NaN; WeightWatcher would drop them without a word.
+
+    Returns
+    -------
+    DataFrame: layer, shape, eigenvalues (their number), alpha, alpha_w (the paper's alpha-hat), and in_tail, the
+    number of eigenvalues the fit rests on.
+    """
+    linear = [m for m in module.modules() if isinstance(m, torch.nn.Linear)]
+    sizes = [tuple(m.weight.shape) for m in linear]
+    table = pd.DataFrame({"layer": range(1, len(sizes) + 1), "shape": sizes, "eigenvalues": [min(s) for s in sizes]})
+    if table.eigenvalues.max() < min_evals:
+        return table.assign(alpha=np.nan, alpha_w=np.nan, in_tail=np.nan)
+    weights_only = torch.nn.Sequential(*[torch.nn.Linear(*m.weight.shape[::-1], bias=False) for m in linear])
+    for copy, m in zip(weights_only, linear):
+        copy.weight.data = m.weight.detach().float()
+    logging.disable(logging.WARNING)
+    try:
+        found = weightwatcher.WeightWatcher(model=weights_only).analyze(min_evals=min_evals, plot=False)
+    finally:
+        logging.disable(logging.NOTSET)
+    found = found.set_index(found.name.astype(int))[["alpha", "alpha_weighted", "num_pl_spikes"]]
+    found.columns = ["alpha", "alpha_w", "in_tail"]
+    return table.join(found, on=table.index)

@@ -1,0 +1,76 @@
+"""Figure style shared by the notebooks: colour-blind-safe, legible in print and on a dark page."""
+
+import matplotlib.pyplot as plt
+import numpy as np
+import seaborn as sns
+
+_COLOURS = sns.color_palette("colorblind")
+MODELS = {  # one colour a model, the same on every page
+    "dense": _COLOURS[7],
+    "FT": _COLOURS[0],
+    "PT": _COLOURS[2],
+    "random": _COLOURS[1],
+    "magnitude": _COLOURS[4],
+}
+MARKERS = {"dense": "o", "FT": "s", "PT": "D", "random": "v", "magnitude": "^"}
+LAYERS = (_COLOURS[0], _COLOURS[1], _COLOURS[2], _COLOURS[4])
+
+
+def use_style():
+    """Set seaborn's and matplotlib's defaults for the book. White figures, so that both themes can show them."""
+    sns.set_theme(context="notebook", style="whitegrid", palette="colorblind")
+    plt.rcParams.update({
+        "figure.figsize": (8, 4), "figure.dpi": 90, "savefig.facecolor": "white", "figure.facecolor": "white",
+        "figure.constrained_layout.use": True, "axes.titlesize": "medium", "axes.titleweight": "bold",
+        "image.cmap": "cividis",
+    })  # fmt: skip
+
+
+def panels(n=1, **kwargs):
+    """A figure with n axes side by side: (figure, list of axes)."""
+    figure, axes = plt.subplots(1, n, squeeze=False, **kwargs)
+    return figure, list(axes[0])
+
+
+def label(ax, title, x, y):
+    """Title and axis labels, units included, in one call."""
+    ax.set(title=title, xlabel=x, ylabel=y)
+    return ax
+
+
+def fan(ax, x, curves, colour, name):
+    """Median of curves (n_points, n_curves) with the bands that hold 50 % and 90 % of them."""
+    low, q1, median, q3, high = np.nanquantile(curves, [0.05, 0.25, 0.5, 0.75, 0.95], axis=1)
+    ax.fill_between(x, low, high, color=colour, alpha=0.15, linewidth=0)
+    ax.fill_between(x, q1, q3, color=colour, alpha=0.3, linewidth=0)
+    ax.plot(x, median, color=colour, label=f"{name} (median, 50 %, 90 %)")
+
+
+def weight_names(split, layers):
+    """A readable name for every weight, in the flat order: "w1[3, clump_thickness]", "w2[malignant, 3]"."""
+    names = []
+    for layer, (fan_in, fan_out) in enumerate(zip(layers, layers[1:]), start=1):
+        inputs = split.feature_names if layer == 1 else range(1, fan_in + 1)
+        last = layer == len(layers) - 1
+        outputs = split.class_names[-fan_out:] if last else range(1, fan_out + 1)
+        names += [f"w{layer}[{o}, {i}]" for o in outputs for i in inputs]
+    return names
+
+
+def draw_network(ax, layers, mask, title):
+    """A network with kept weights as lines and pruned ones dashed (Figure 1 of the paper, from a real mask)."""
+    at = [np.column_stack([np.full(n, x), np.linspace(0, 1, n + 2)[1:-1]]) for x, n in enumerate(layers)]
+    start = 0
+    for left, right in zip(at, at[1:]):
+        keep = mask[start : start + len(left) * len(right)].reshape(len(right), len(left))
+        start += keep.size
+        for o, b in enumerate(right):
+            for i, a in enumerate(left):
+                style = dict(color="0.75", lw=0.8) if keep[o, i] else dict(color=_COLOURS[3], lw=2, ls="--", zorder=2)
+                ax.plot(*zip(a, b), **style)
+    for points in at:
+        ax.scatter(*points.T, s=120, color=_COLOURS[0], edgecolor="black", zorder=3)
+    ax.set(title=title, xticks=range(len(layers)), yticks=[])
+    ax.set_xticklabels(["inputs", *[f"hidden {k}" for k in range(1, len(layers) - 1)], "outputs"])
+    ax.grid(False)
+    sns.despine(ax=ax, left=True, bottom=True)

@@ -1,0 +1,115 @@
+"""Tidy results on disk, each with its provenance, written so that half a file is never taken for a result."""
+
+import json
+import os
+import subprocess
+import time
+from importlib import metadata
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from legc_utils import datasets
+
+_STARTED = time.monotonic()
+_ROOT = Path(__file__).parent.parent
+PACKAGES = ("numpy", "pandas", "scipy", "scikit-learn", "statsmodels", "numba", "torch", "shap", "weightwatcher")
+
+
+def _git_commit():
+    """The commit of this checkout, with "+" if files differ from it; None outside a checkout."""
+    try:
+        git = ["git", "-C", str(_ROOT)]
+        commit = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, text=True, check=True).stdout.strip()
+        changed = subprocess.run([*git, "status", "--porcelain", "-uno"], capture_output=True, text=True).stdout
+        return commit + ("+" if changed else "")
+    except (OSError, subprocess.CalledProcessError):
+        return None
+
+
+def _write(path, text):
+    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
+    partial.write_text(text)
+    partial.replace(path)
+
+
+def _path(out_dir, notebook, dataset, protocol):
+    return Path(out_dir) / notebook / f"{dataset}-{protocol}.csv"
+
+
+def save(frame, notebook, dataset, protocol, out_dir, **parameters):
+    """Write one notebook's tidy rows as CSV, and beside them a JSON file that says where they came from.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        One row an observation. The same input gives the same file, byte for byte.
+    notebook, dataset, protocol : str
+        Name the file: out_dir/notebook/dataset-protocol.csv. A later run with these three replaces it, so
+        give every other set of parameters an out_dir of its own.
+    **parameters
+        Everything else that was set, seeds included; kept in the provenance.
+
+    Returns
+    -------
+    pathlib.Path of the CSV file
+    """
+    path = _path(out_dir, notebook, dataset, protocol)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    provenance = {
+        "notebook": notebook,
+        "dataset": dataset,
+        "protocol": protocol,
+        "parameters": parameters,
+        "data_sha256": datasets.checksum(dataset),
+        "git_commit": _git_commit(),
+        "packages": {name: metadata.version(name) for name in PACKAGES},
+        "seconds": round(time.monotonic() - _STARTED, 1),
+    }
+    _write(path.with_suffix(".json"), json.dumps(provenance, indent=1, default=_plain) + "\n")
+    _write(path, frame.to_csv(index=False))
+    return path
+
+
+def _plain(value):
+    return value.tolist() if isinstance(value, np.ndarray | np.generic) else str(value)
+
+
+def load(notebook, dataset=None, protocol=None, out_dir="results"):
+    """All saved rows of a notebook, with columns dataset and protocol in front.
+
+    Raises FileNotFoundError, naming the folder, if nothing fits.
+    """
+    paths = sorted(Path(out_dir, notebook).glob(f"{dataset or '*'}-{protocol or '*'}.csv"))
+    if not paths:
+        raise FileNotFoundError(
+            f"no results of {notebook} for {dataset or 'any data set'} in {Path(out_dir).resolve()}"
+        )
+    frames = []
+    for path in paths:
+        frame = pd.read_csv(path)
+        for column, value in zip(("protocol", "dataset"), reversed(path.stem.rsplit("-", 1))):
+            if column not in frame:
+                frame.insert(0, column, value)
+        frames.append(frame)
+    return pd.concat(frames, ignore_index=True)
+
+
+def provenance(notebook, dataset, protocol, out_dir="results"):
+    """The provenance that `save` wrote, as a dict."""
+    return json.loads(_path(out_dir, notebook, dataset, protocol).with_suffix(".json").read_text())
+
+
+def interval(values, level=0.95):
+    """Mean and its t interval: (mean, low, high). The bounds are NaN for fewer than two values.
+
+    NaN values are left out.
+    """
+    values = np.asarray(values, dtype=np.float64)
+    values = values[~np.isnan(values)]
+    if len(values) < 2:
+        return (values.mean() if len(values) else np.nan), np.nan, np.nan
+    half = stats.t.ppf((1 + level) / 2, len(values) - 1) * stats.sem(values)
+    return values.mean(), values.mean() - half, values.mean() + half

@@ -1,0 +1,446 @@
+"""From p-values to masks: the rule, torch's pruning interface, and the whole selection."""
+
+import copy
+import io
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from statsmodels.stats.multitest import multipletests
+from torch.nn.utils import prune
+
+from legc_utils import datasets, granger, lyapunov, protocols, pruning, training
+
+pvalues = arrays(float, st.integers(1, 12), elements=st.floats(0, 1) | st.sampled_from([0.01, 0.05, 0.5]))
+alphas = st.floats(0.001, 0.999)
+corrections = st.sampled_from(pruning.CORRECTIONS)
+
+
+# the rule
+
+
+def test_noncausal_prunes_from_alpha_upwards():
+    p = [0.0, 0.0499, 0.05, 0.0501, 1.0]
+    assert pruning.legc_mask(p, alpha=0.05).tolist() == [True, True, False, False, False]
+    assert pruning.legc_mask(p, alpha=0.05, rule="causal").tolist() == [False, False, True, True, True]
+
+
+def test_several_lags_are_reduced_to_the_smallest_p():
+    p = [[0.9, 0.01, 0.05], [0.02, 0.8, 0.06], [0.5, 0.5, 0.07]]
+    assert pruning.legc_mask(p).tolist() == [True, True, False]
+
+
+@pytest.mark.parametrize("correction", pruning.CORRECTIONS)
+def test_undefined_pvalues_count_as_0(correction):
+    p = np.array([[0.9, np.nan, np.nan, 0.9], [0.9, 0.9, np.nan, 0.001]])
+    assert pruning.legc_mask(p, correction=correction).tolist() == [False, True, True, True]
+    assert pruning.legc_mask(p, rule="causal", correction=correction).tolist() == [True, False, False, False]
+
+
+@given(pvalues, alphas, corrections)
+def test_the_two_rules_are_complements(p, alpha, correction):
+    kept = pruning.legc_mask(p, alpha, "noncausal", correction)
+    assert kept.dtype == bool and kept.shape == p.shape
+    assert np.array_equal(kept, ~pruning.legc_mask(p, alpha, "causal", correction))
+
+
+@given(pvalues, st.tuples(alphas, alphas).map(sorted), corrections)
+def test_a_larger_alpha_never_prunes_more(p, levels, correction):
+    small, large = (pruning.legc_mask(p, alpha, correction=correction) for alpha in levels)
+    assert (small <= large).all()
+
+
+@given(pvalues, alphas, corrections)
+def test_a_correction_never_keeps_more(p, alpha, correction):
+    corrected, plain = pruning.legc_mask(p, alpha, correction=correction), pruning.legc_mask(p, alpha)
+    assert (corrected <= plain)[p != alpha].all()
+
+
+@pytest.mark.parametrize("correction", ["bonferroni", "fdr_bh", "fdr_by"])
+@settings(max_examples=50)
+@given(p=pvalues, alpha=alphas)
+def test_corrections_are_statsmodels(correction, p, alpha):
+    expected = multipletests(p, alpha, correction)[0]
+    assert np.array_equal(pruning.legc_mask(p, alpha, correction=correction), expected)
+    assert np.array_equal(pruning.legc_mask(np.stack([p, np.ones_like(p)]), alpha, correction=correction), expected)
+
+
+def test_corrections_count_all_weights():
+    p = np.r_[0.04, np.ones(19)]
+    assert pruning.legc_mask(p).sum() == 1
+    assert pruning.legc_mask(p, correction="bonferroni").sum() == pruning.legc_mask(p, correction="fdr_bh").sum() == 0
+
+
+@pytest.mark.parametrize(
+    ("bad", "message"),
+    [
+        (dict(pvalues=[0.5, 1.2]), r"\[0.5, 1.2\].*0 to 1"),
+        (dict(pvalues=[-0.1, 0.5]), r"\[-0.1, 0.5\].*0 to 1"),
+        (dict(pvalues=[]), "shape"),
+        (dict(pvalues=np.zeros((2, 2, 2))), "shape"),
+        (dict(alpha=0), "alpha=0.*between 0 and 1"),
+        (dict(alpha=1.0), "alpha=1.0.*between 0 and 1"),
+        (dict(rule="non-causal"), "non-causal.*noncausal, causal"),
+        (dict(correction="holm"), "holm.*bonferroni, fdr_bh, fdr_by"),
+    ],
+)
+def test_bad_input_is_named_with_what_is_allowed(bad, message):
+    with pytest.raises(ValueError, match=message):
+        pruning.legc_mask(**dict(pvalues=[0.1, 0.2]) | bad)
+
+
+# torch's interface
+
+P6 = [0.01, 0.6, 0.05, 0.049, 0.3, 0.0]
+KEEP6 = torch.tensor([1.0, 0, 0, 1, 0, 1])
+
+
+def legc(module, name, *args, **kwargs):
+    pruning.LEGCUnstructured.apply(module, name, *args, **kwargs)
+    return module
+
+
+def pruned_linear(**kwargs):
+    torch.manual_seed(0)
+    return legc(torch.nn.Linear(3, 2), "weight", P6, **kwargs)
+
+
+def test_apply_returns_the_module():
+    layer = torch.nn.Linear(3, 2)
+    assert pruning.LEGCUnstructured.apply(layer, "weight", P6) is layer
+
+
+def test_a_linear_layer_is_pruned_by_its_pvalues():
+    torch.manual_seed(0)
+    original = torch.nn.Linear(3, 2).weight.detach()
+    layer = pruned_linear()
+    assert torch.equal(layer.weight_mask, KEEP6.reshape(2, 3))
+    assert torch.equal(layer.weight, original * layer.weight_mask)
+    assert torch.equal(layer.weight_orig.detach(), original)
+    assert torch.allclose(layer(torch.ones(1, 3)), layer.weight.sum(1) + layer.bias)
+
+
+def test_a_convolution_is_pruned_by_its_pvalues():
+    p = np.random.default_rng(0).random((4, 2, 3, 3))
+    layer = legc(torch.nn.Conv2d(2, 4, 3), "weight", p, alpha=0.4)
+    assert np.array_equal(layer.weight_mask.bool(), p < 0.4)
+    flat = legc(torch.nn.Conv2d(2, 4, 3), "weight", p.ravel(), alpha=0.4)
+    assert torch.equal(flat.weight_mask, layer.weight_mask)
+
+
+def test_a_bias_can_be_pruned():
+    layer = legc(torch.nn.Linear(3, 2), "bias", [0.9, 0.01])
+    assert layer.bias_mask.tolist() == [0, 1] and prune.is_pruned(layer)
+
+
+def test_several_lags_of_pvalues_are_reduced_like_legc_mask():
+    p = np.random.default_rng(0).random((4, 6))
+    p[2, 3] = np.nan
+    layer = legc(torch.nn.Linear(3, 2), "weight", p, alpha=0.2)
+    assert np.array_equal(layer.weight_mask.bool().ravel(), pruning.legc_mask(p, 0.2))
+
+
+@pytest.mark.parametrize("correction", pruning.CORRECTIONS)
+@pytest.mark.parametrize("rule", pruning.RULES)
+def test_rule_and_correction_are_those_of_legc_mask(rule, correction):
+    layer = pruned_linear(alpha=0.04, rule=rule, correction=correction)
+    assert np.array_equal(layer.weight_mask.bool().ravel(), pruning.legc_mask(P6, 0.04, rule, correction))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.float16])
+def test_the_mask_has_the_type_of_the_weights(dtype):
+    layer = legc(torch.nn.Linear(3, 2, dtype=dtype), "weight", P6)
+    assert layer.weight_mask.dtype == layer.weight.dtype == dtype
+
+
+def test_pvalues_are_not_rounded_to_the_type_of_the_weights():
+    p = np.array([0.05 - 1e-12, 0.05, 0.05 + 1e-12])  # all the same in float32
+    layer = legc(torch.nn.Linear(3, 1), "weight", p)
+    assert layer.weight_mask.tolist() == [[1, 0, 0]]
+
+
+def test_pruned_weights_stay_zero_and_the_others_learn():
+    layer = pruned_linear()
+    before = layer.weight.detach().clone()
+    optimiser = torch.optim.SGD(layer.parameters(), lr=0.1, weight_decay=0.1)
+    for _ in range(3):
+        optimiser.zero_grad()
+        layer(torch.ones(4, 3)).square().sum().backward()
+        optimiser.step()
+    layer(torch.ones(1, 3))
+    keep = layer.weight_mask.bool()
+    assert (layer.weight[~keep] == 0).all() and (layer.weight[keep] != before[keep]).all()
+
+
+@pytest.mark.parametrize("legc_first", [True, False])
+def test_it_stacks_with_other_prunings(legc_first):
+    torch.manual_seed(0)
+    layer = torch.nn.Linear(3, 2)
+    with torch.no_grad():
+        layer.weight.copy_(torch.tensor([[1.0, 2, 3], [4, 5, 6]]))
+    if legc_first:  # leaves 1, 4 and 6; then magnitude takes the 1
+        legc(layer, "weight", P6)
+        prune.l1_unstructured(layer, "weight", amount=1)
+        expected = [[0, 0, 0], [4, 0, 6]]
+    else:  # magnitude leaves 3, 4, 5, 6, of which LEGC keeps 4 and 6
+        prune.l1_unstructured(layer, "weight", amount=2)
+        legc(layer, "weight", P6)
+        expected = [[0, 0, 0], [4, 0, 6]]
+    assert layer.weight.tolist() == expected
+
+
+def test_legc_on_legc_never_revives_a_weight():
+    layer = pruned_linear()
+    legc(layer, "weight", np.zeros(6))
+    assert torch.equal(layer.weight_mask, KEEP6.reshape(2, 3))
+
+
+def test_a_layer_with_nothing_left_can_be_pruned_again():
+    layer = torch.nn.Linear(3, 2)
+    prune.l1_unstructured(layer, "weight", amount=6)
+    legc(layer, "weight", P6)
+    assert (layer.weight_mask == 0).all()
+
+
+def test_remove_makes_it_permanent():
+    layer = pruned_linear()
+    pruned = layer.weight.detach().clone()
+    prune.remove(layer, "weight")
+    assert not prune.is_pruned(layer) and not hasattr(layer, "weight_mask")
+    assert isinstance(layer.weight, torch.nn.Parameter) and torch.equal(layer.weight.detach(), pruned)
+
+
+def test_global_pruning_takes_pvalues_as_importance_scores():
+    net = torch.nn.Sequential(torch.nn.Linear(3, 2), torch.nn.Sigmoid(), torch.nn.Linear(2, 1))
+    parameters = [(net[0], "weight"), (net[2], "weight")]
+    p = np.array([*P6, 0.02, 0.9])
+    scores = {(net[0], "weight"): torch.tensor(p[:6]).reshape(2, 3), (net[2], "weight"): torch.tensor(p[6:])[None]}
+    settings = dict(alpha=0.06, correction="fdr_bh")  # over the weights of both layers together
+    prune.global_unstructured(parameters, pruning.LEGCUnstructured, importance_scores=scores, **settings)
+    found = torch.cat([net[0].weight_mask.ravel(), net[2].weight_mask.ravel()]).bool()
+    assert np.array_equal(found, pruning.legc_mask(p, **settings))
+    assert 0 < found.sum() < 8
+
+
+def test_a_pruned_module_can_be_copied():
+    layer = pruned_linear()
+    with torch.no_grad():
+        layer(torch.ones(1, 3))  # torch copies pruned modules only while their weight carries no gradient
+    twin = copy.deepcopy(layer)
+    assert torch.equal(twin.weight_mask, layer.weight_mask) and torch.equal(twin.weight, layer.weight)
+    with torch.no_grad():
+        twin.weight_orig.zero_()
+        assert (twin(torch.ones(1, 3)) == twin.bias).all()
+        assert not (layer(torch.ones(1, 3)) == layer.bias).all()
+
+
+def test_a_state_dict_takes_the_mask_along():
+    layer, other = pruned_linear(), torch.nn.Linear(3, 2)
+    legc(other, "weight", np.zeros(6))
+    other.load_state_dict(layer.state_dict())
+    x = torch.ones(1, 3)
+    assert torch.equal(other(x), layer(x)) and torch.equal(other.weight_mask, layer.weight_mask)
+
+
+def test_a_pruned_module_can_be_saved_and_loaded():
+    layer, file = pruned_linear(alpha=0.04, rule="causal"), io.BytesIO()
+    torch.save(layer, file)
+    file.seek(0)
+    loaded = torch.load(file, weights_only=False)
+    x = torch.ones(1, 3)
+    assert torch.equal(loaded(x), layer(x)) and torch.equal(loaded.weight_mask, layer.weight_mask)
+    method = next(iter(loaded._forward_pre_hooks.values()))
+    assert (method.alpha, method.rule) == (0.04, "causal")
+    prune.remove(loaded, "weight")
+
+
+@pytest.mark.parametrize("shape", [(5,), (7,), (3, 5), (6, 2), ()])
+def test_a_wrong_number_of_pvalues_is_refused_and_leaves_the_module_as_it_was(shape):
+    layer = torch.nn.Linear(3, 2)
+    with pytest.raises(ValueError, match=r"pvalues has shape.*\(2, 3\).*\(6,\)"):
+        pruning.LEGCUnstructured.apply(layer, "weight", np.full(shape, 0.5))
+    assert not prune.is_pruned(layer) and dict(layer.named_parameters()).keys() == {"weight", "bias"}
+
+
+BAD = [dict(alpha=0), dict(rule="x"), dict(correction="x"), dict(pvalues=[2.0] * 6), dict(pvalues=[0.5] * 5)]
+
+
+@pytest.mark.parametrize("bad", BAD)
+def test_refused_choices_leave_the_module_as_it_was(bad):
+    layer = torch.nn.Linear(3, 2)
+    with pytest.raises(ValueError, match="allowed"):
+        legc(layer, "weight", **dict(pvalues=P6) | bad)
+    assert not prune.is_pruned(layer) and dict(layer.named_parameters()).keys() == {"weight", "bias"}
+
+
+@pytest.mark.parametrize("bad", BAD)
+def test_refused_choices_leave_an_earlier_pruning_at_work(bad):
+    layer = prune.l1_unstructured(torch.nn.Linear(3, 2), "weight", amount=2)
+    with pytest.raises(ValueError, match="allowed"):
+        legc(layer, "weight", **dict(pvalues=P6) | bad)
+    assert prune.is_pruned(layer) and (layer.weight_mask == 0).sum() == 2
+    with torch.no_grad():
+        layer.weight_orig.fill_(1.0)
+    layer(torch.ones(1, 3))  # the mask still acts on what the weights have become
+    assert torch.equal(layer.weight, layer.weight_mask)
+
+
+# baselines
+
+MASKS = np.random.default_rng(0).random((5, 40)) < np.array([[0.5], [0.9], [0.1], [1.1], [0]])  # incl. all and none
+
+
+def test_random_masks_prune_as_many_as_the_masks_they_stand_against():
+    found = pruning.random_masks(MASKS, range(5))
+    assert found.dtype == bool and np.array_equal(found.sum(axis=1), MASKS.sum(axis=1))
+    assert not np.array_equal(found[:3], MASKS[:3])
+
+
+def test_random_masks_are_fixed_by_the_seed_alone():
+    assert np.array_equal(pruning.random_masks(MASKS, range(5)), pruning.random_masks(MASKS, range(5)))
+    assert np.array_equal(pruning.random_masks(MASKS[2:3], [7])[0], pruning.random_masks(MASKS[:3], [1, 4, 7])[2])
+    assert not np.array_equal(pruning.random_masks(MASKS[:1], [0]), pruning.random_masks(MASKS[:1], [1]))
+
+
+def test_random_masks_favour_no_weight():
+    drawn = pruning.random_masks(np.tile(np.arange(10) < 7, (1000, 1)), range(1000))
+    assert np.abs(drawn.mean(axis=0) - 0.7).max() < 0.06  # four standard deviations
+
+
+def test_baselines_do_not_disturb_torchs_random_numbers():
+    torch.manual_seed(5)
+    expected = torch.rand(3)
+    torch.manual_seed(5)
+    pruning.random_masks(MASKS, range(5))
+    pruning.magnitude_masks(MASKS, np.ones(MASKS.shape))
+    assert torch.equal(torch.rand(3), expected)
+
+
+def test_magnitude_masks_drop_the_smallest():
+    weights = np.random.default_rng(1).normal(size=MASKS.shape)
+    found = pruning.magnitude_masks(MASKS, weights)
+    assert found.dtype == bool and np.array_equal(found.sum(axis=1), MASKS.sum(axis=1))
+    for keep, w in zip(found, np.abs(weights)):
+        assert keep.all() or not keep.any() or w[keep].min() > w[~keep].max()
+
+
+# the whole selection
+
+
+def toy(n=30, seed=0):
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(2 * n, 3))
+    y = (X[:, 0] + 0.5 * rng.normal(size=2 * n) > 0).astype(int)
+    return datasets.Split(X[:n], y[:n], X[n:], y[n:], tuple("abc"), ("no", "yes"), name="toy")
+
+
+SHORT = dict(
+    rate=0.5, init_sd=1.0, recorded_epochs=12, partial_epochs=6, window=20, partial_window=12, steps=5, max_lag=3,
+    partial_max_lag=2,
+)  # fmt: skip
+
+
+def short(name="published", **changes):
+    return protocols.get(name, "toy", **(SHORT | changes))
+
+
+@pytest.mark.parametrize("variant", protocols.VARIANTS)
+@pytest.mark.parametrize("name", protocols.PROTOCOLS)
+def test_the_selection_is_the_four_steps_by_hand(name, variant):
+    protocol = short(name, min_tsep=2)
+    found = pruning.find_masks(toy(), 2, [0, 3], protocol, variant)
+    epochs, window, steps, max_lag = {"FT": (12, 20, 5, 3), "PT": (6, 12, 3, 2)}[variant]
+    ends = lyapunov.window_ends(epochs * 30 + 1, window, 0.1)
+    runs = training.train_ensemble(toy(), 2, [0, 3], protocol, epochs=epochs, rows=ends, record="weights")
+    for s in range(2):
+        exponents = lyapunov.windowed_lyapunov(
+            runs.weights[:, s], window, 0.1, decimals=protocol.decimals, min_tsep=2, steps=steps
+        )
+        error = (runs.test_error if name == "published" else runs.train_error)[:, s]
+        p = granger.protocol_pvalues(error, exponents, protocol, max_lag)
+        assert np.array_equal(found.exponents[:, s], exponents)
+        assert np.array_equal(found.target[:, s], error)
+        np.testing.assert_allclose(found.pvalues[s], p.min(axis=0), atol=1e-12)
+        assert np.array_equal(found.masks[s], pruning.legc_mask(p, correction=protocol.correction))
+
+
+@pytest.mark.parametrize("name", protocols.PROTOCOLS)
+def test_the_selection_has_the_documented_shapes(name):
+    found = pruning.find_masks(toy(), (3, 2), [0, 1, 2], short(name, min_tsep=2))
+    n_windows = len(found.horizon.rows)
+    assert found.exponents.shape == (n_windows, 3, 17) and found.target.shape == (n_windows, 3)
+    assert found.pvalues.shape == (3, 17) and found.masks.shape == (3, 17) and found.masks.dtype == bool
+    assert ((found.target >= 0) & (found.target <= 1)).all()
+
+
+def test_the_selection_is_repeatable_and_each_seed_stands_alone():
+    a, b = (pruning.find_masks(toy(), 2, [0, 1], short()) for _ in range(2))
+    for name in ("exponents", "target", "pvalues", "masks"):
+        assert np.array_equal(getattr(a, name), getattr(b, name), equal_nan=True)
+    alone = pruning.find_masks(toy(), 2, [1], short())
+    assert np.array_equal(alone.exponents[:, 0], a.exponents[:, 1])
+    assert np.array_equal(alone.masks[0], a.masks[1])
+
+
+def test_partial_training_sees_fewer_windows_of_the_same_run():
+    settings = short(partial_window=20, partial_steps=5)
+    ft, pt = (pruning.find_masks(toy(), 2, [0], settings, variant) for variant in ("FT", "PT"))
+    n = len(pt.horizon.rows)
+    assert n < len(ft.horizon.rows) and pt.horizon.epochs < ft.horizon.epochs
+    assert np.array_equal(pt.exponents, ft.exponents[:n]) and np.array_equal(pt.target, ft.target[:n])
+
+
+def test_mini_batches_can_be_followed_too():
+    settings = short(batch_size=8, shuffle=True, recorded_epochs=40, steps=3, max_lag=2)  # 4 iterates an epoch
+    found = pruning.find_masks(toy(), 2, [0, 1], settings)
+    assert found.exponents.shape == (len(lyapunov.window_ends(161, 20, 0.1)), 2, 8)
+    assert np.isfinite(found.exponents).all()
+
+
+def test_given_initial_weights_are_followed():
+    initial = training.initial_parameters((3, 2, 1), 9, short())
+    given = pruning.find_masks(toy(), 2, [0], short(), initial=[part[None] for part in initial])
+    assert np.array_equal(given.exponents, pruning.find_masks(toy(), 2, [9], short()).exponents)
+
+
+@pytest.mark.parametrize(
+    ("changes", "variant", "message"),
+    [
+        (dict(), "ft", "variant='ft'.*FT, PT"),
+        (dict(window=362), "FT", "window=362.*361"),
+        (dict(partial_window=182), "PT", "window=182.*181"),
+        (dict(window=5), "FT", "window=5.*at least 8"),
+        (dict(overlap=1.0), "FT", "overlap=1.0"),
+        (dict(max_lag=7), "FT", "max_lag=7.*has 19 .*up to 5"),
+        (dict(window=361), "FT", "max_lag=3.*1 of 361.*up to 0"),
+    ],
+)
+def test_a_horizon_that_cannot_work_is_refused_before_training(monkeypatch, changes, variant, message):
+    monkeypatch.setattr(training, "train_ensemble", lambda *args, **kwargs: pytest.fail("trained"))
+    with pytest.raises(ValueError, match=message):
+        pruning.find_masks(toy(), 2, [0], short(**changes), variant)
+
+
+def test_differencing_needs_one_window_more():
+    """17 windows are enough for 5 lags, but not once differencing has taken one: all p-values would be undefined."""
+    enough = short(window=22, max_lag=5)
+    assert len(pruning.horizon(toy(), enough).rows) == 17
+    assert np.isfinite(pruning.find_masks(toy(), 2, [0], enough).pvalues).all()
+    with pytest.raises(ValueError, match="max_lag=5"):
+        pruning.find_masks(toy(), 2, [0], protocols.get(enough, difference=True))
+
+
+TRAIN_ROWS = dict(cancer=546, titanic=891, banknote=1097, iris=120, iris3f=120, vowel=741, mnist5k=3500, mnist=29_400)
+
+
+@pytest.mark.parametrize("variant", protocols.VARIANTS)
+@pytest.mark.parametrize("protocol", protocols.PROTOCOLS)
+@pytest.mark.parametrize("dataset", protocols.DATASETS)
+def test_every_data_set_has_a_horizon_under_every_protocol(dataset, protocol, variant):
+    X = np.empty((TRAIN_ROWS[dataset], 1))
+    split = datasets.Split(X, None, X, None, ("x",), ("a", "b"), name=dataset)
+    look = pruning.horizon(split, protocols.get(protocol, dataset), variant)
+    assert len(look.rows) > 3 * look.max_lag + 1
