@@ -190,9 +190,9 @@ def _raw(name, uci_iris=False):
     pixels = [f"pixel {row},{column}" for row in range(28) for column in range(28)]
     digits = tuple("0123456789")
     if name == "mnist5k":
-        table = np.loadtxt(gzip.open(paths[0]), delimiter=",")
+        table = pd.read_csv(paths[0], header=None).to_numpy()
         return table[:, :-1], table[:, -1], pixels, digits
-    idx = [np.frombuffer(gzip.open(p).read(), np.uint8) for p in paths]
+    idx = [np.frombuffer(gzip.decompress(p.read_bytes()), np.uint8) for p in paths]
     X = np.concatenate([idx[0][16:], idx[2][16:]]).reshape(-1, 784)
     return X, np.concatenate([idx[1][8:], idx[3][8:]]), pixels, digits
 

@@ -15,7 +15,9 @@ from statsmodels.tools.sm_exceptions import InfeasibleTestError
 from statsmodels.tsa.ar_model import ar_select_order
 from statsmodels.tsa.stattools import adfuller, grangercausalitytests
 
-TESTS = ("ssr_ftest", "ssr_chi2test", "lrtest", "params_ftest")
+from legc_utils.protocols import CHOICES
+
+TESTS = CHOICES["test"]
 _BLOCK = 8  # series worked on together: the innermost loops fill the vector units
 _CONDITION = 1e-4  # below this share of independent variance, sums of products are not trusted
 
@@ -210,8 +212,9 @@ def granger_pvalues(target, series, max_lag=14, test="ssr_chi2test"):
         # constant in the rows that every lag uses: some lagged column may be constant
         moving = (np.ptp(series[L - 1 : T - L, varied], axis=0) > 0) & (np.ptp(target[L:-L]) > 0)
         # on very uneven scales statsmodels drops or blurs what is left after centring: its word counts
-        even = (sd > 1e-5 * np.abs(mean)) & (sd > 1e-7) & (sd < 1e7)
-        doubtful = ~(safe[:, None] & moving & even & (pivots > _CONDITION) & (joint > 1e-6 * tss[:, None]))
+        even = (sd > 1e-5 * np.abs(mean)) & (sd > 1e-7) & (sd < 1e7) & (target.std() > 1e-5 * abs(target.mean()))
+        usual = (joint > 1e-6 * tss[:, None]) & (ratio > 1e-12)  # neither a perfect fit nor a gain of nothing
+        doubtful = ~(safe[:, None] & moving & even & (pivots > _CONDITION) & usual)
     columns = np.flatnonzero(varied)
     for row, i in np.argwhere(doubtful):
         found[row, i] = _by_statsmodels(target, series[:, columns[i]], row + 1, test)
@@ -228,8 +231,8 @@ def bic_lag(target, max_lag):
 
 
 def has_unit_root(values, alpha=0.05):
-    """Whether the augmented Dickey–Fuller test keeps a unit root at level alpha. Constant values: False."""
-    if np.ptp(values) == 0:
+    """Whether the augmented Dickey–Fuller test keeps a unit root at level alpha. Constant or NaN values: False."""
+    if not np.ptp(values) > 0:
         return False
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -240,8 +243,11 @@ def protocol_pvalues(target, series, protocol, max_lag):
     """p-values as a protocol wants them, ready for `pruning.legc_mask`.
 
     target (n_windows,), series (n_windows, n_series). `lag_choice` "min" keeps all lags, "bic" one row.
-    With `difference`, every series with a unit root is differenced, and so is the target.
+    With `difference`, every series with a unit root is differenced, and so is the target; that costs one window.
+    Raises ValueError if too few windows are left for max_lag.
     """
+    if len(target) - protocol.difference <= 3 * max_lag + 1:
+        raise ValueError(f"max_lag={max_lag} is too large for {len(target)} windows; allowed: below a third of them")
     if protocol.difference:
         series = np.array(series, dtype=np.float64)
         rooted = [has_unit_root(column) for column in series.T]

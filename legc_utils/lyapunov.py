@@ -62,9 +62,7 @@ def check_window(window, overlap=0.0, emb_dim=2, lag=1, min_tsep=0, steps=3):
             f"steps={steps} give a whole number of at least {least} iterates"
         )
     if not 0 <= overlap < 1:
-        raise ValueError(
-            f"overlap={overlap!r} is not allowed; give a share of the window from 0 up to, not including, 1"
-        )
+        raise ValueError(f"overlap={overlap!r} is not allowed; give a share from 0 up to, not including, 1")
 
 
 def stride(window, overlap):
@@ -149,8 +147,11 @@ class StreamingLyapunov:
 
     def update(self, weights):
         """Take one iterate (n_weights,) or several (n_steps, n_weights), in order."""
-        weights = np.asarray(weights, dtype=np.float64)
-        weights = weights.reshape(-1, self._ring.shape[1])
+        weights = np.atleast_2d(np.asarray(weights, dtype=np.float64))
+        if weights.ndim != 2 or weights.shape[1] != self._ring.shape[1]:
+            raise ValueError(f"weights has shape {weights.shape}; allowed: (n_steps, {self._ring.shape[1]})")
+        if not np.isfinite(weights).all():
+            raise ValueError("trajectory holds NaN or infinite values; allowed: finite numbers")
         while len(weights):
             to_end = self._to_window_end()
             slot = self._seen % self.window
@@ -176,14 +177,12 @@ class StreamingLyapunov:
             windows = np.round(windows, self.decimals)
             low = windows.min(axis=1, keepdims=True)
             span = windows.max(axis=1, keepdims=True) - low
-        # Rescaled to [0, 1] as in TISEAN: no exponent depends on it, but near ties between neighbours do
-        S = (
-            divergence((windows[moving] - low[moving]) / span[moving], **self.kwargs)
-            if moving.any()
-            else np.empty((0, 2))
-        )
+            moving &= span[:, 0] > 0
         exponents = np.zeros(len(windows))
-        exponents[moving] = S[:, 1] - S[:, 0]
+        if moving.any():
+            # Rescaled to [0, 1] as in TISEAN: no exponent depends on it, but near ties between neighbours do
+            S = divergence((windows[moving] - low[moving]) / span[moving], **self.kwargs)
+            exponents[moving] = S[:, 1] - S[:, 0]
         return exponents
 
     def result(self):
@@ -228,7 +227,5 @@ def windowed_lyapunov(trajectory, window=200, overlap=0.1, **divergence_kwargs):
     stream = StreamingLyapunov(trajectory.shape[1], window, overlap, **divergence_kwargs)
     if window > len(trajectory):
         raise ValueError(f"window={window} is longer than the run; allowed: at most {len(trajectory)} iterates")
-    if not np.isfinite(trajectory).all():
-        raise ValueError("trajectory holds NaN or infinite values; allowed: finite numbers")
     stream.update(trajectory)
     return stream.result()

@@ -12,6 +12,18 @@ from dataclasses import fields as dataclass_fields
 DATASETS = ("cancer", "titanic", "banknote", "iris", "iris3f", "vowel", "mnist5k", "mnist")
 PROTOCOLS = ("published", "corrected")
 VARIANTS = ("FT", "PT")
+CHOICES = {
+    "scaling": ("none", "sample", "feature", "minmax", "train"),
+    "output": ("sigmoid", "softmax"),
+    "init": ("normal", "torch"),
+    "loss": ("mean", "sum"),
+    "accuracy": ("exact", "argmax"),
+    "target": ("test", "train"),
+    "test": ("ssr_ftest", "ssr_chi2test", "lrtest", "params_ftest"),
+    "lag_choice": ("min", "bic"),
+    "rule": ("noncausal", "causal"),
+    "correction": (None, "bonferroni", "fdr_bh", "fdr_by"),
+}
 
 
 @dataclass(frozen=True)
@@ -25,16 +37,16 @@ class Protocol:
     dataset: str = ""
 
     # data (the authors' Helper.py)
-    scaling: str = "sample"  # sample | feature | minmax: each part by itself; train: fitted on the training set
+    scaling: str = "sample"  # sample, feature, minmax: each part by itself; train: fitted on the training set
     stratify: bool = False
     uci_iris: bool = True  # Kaggle's and UCI's iris file has two wrong rows (35 and 38); Fisher's has not
 
     # network and optimiser (section 4; Helper.py, torch_custom.py)
     hidden: tuple = (6,)
-    output: str = "sigmoid"  # sigmoid | softmax
-    init: str = "normal"  # normal: N(0, init_sd²) | torch: U(±1/√fan_in), torch's default
+    output: str = "sigmoid"
+    init: str = "normal"  # normal: N(0, init_sd²); torch: U(±1/√fan_in), torch's default
     init_sd: float = 0.1
-    loss: str = "mean"  # squared error, mean or sum over the outputs
+    loss: str = "mean"  # of the squared errors of the outputs
     rate: float = 0.1
     batch_size: int = 1
     shuffle: bool = False  # a new sample order each epoch
@@ -42,7 +54,7 @@ class Protocol:
     extra_epochs: int = 50  # more epochs in which the stop may be reached
     partial_epochs: int = 5  # what LEGCNet-PT sees (Table 2)
     benchmark: float = 0.9  # stop at the first epoch with this *training* accuracy
-    accuracy: str = "exact"  # exact: every output on the right side of 0.5 | argmax
+    accuracy: str = "exact"  # exact: every output on the right side of 0.5
 
     # windowed Lyapunov exponent (section 3.4; LE_window.m)
     window: int = 200
@@ -56,7 +68,7 @@ class Protocol:
     decimals: int | None = 6  # weights pass through text files with so many decimals
 
     # Granger test and rule (sections 2.2, 3.6; gc_tests.ipynb)
-    target: str = "test"  # whose misclassification: test | train
+    target: str = "test"  # whose misclassification
     max_lag: int = 20
     partial_max_lag: int = 14
     test: str = "ssr_chi2test"
@@ -66,6 +78,11 @@ class Protocol:
     alpha: float = 0.05
     rule: str = "noncausal"
     correction: str | None = None
+
+    def __post_init__(self):
+        for name, allowed in CHOICES.items():
+            if getattr(self, name) not in allowed:
+                raise ValueError(f"{name}={getattr(self, name)!r} is unknown; allowed: {', '.join(map(str, allowed))}")
 
 
 _PUBLISHED = {
@@ -78,11 +95,12 @@ _PUBLISHED = {
     "vowel": dict(hidden=(4,), rate=0.5, benchmark=0.80, init_sd=1.0, scaling="minmax", loss="sum"),
     "mnist": dict(
         hidden=(50, 30), output="softmax", init="torch", rate=0.5, batch_size=128, shuffle=True,
-        extra_epochs=0, benchmark=0.92, scaling="none", accuracy="argmax", max_lag=14,
+        extra_epochs=0, benchmark=0.92, scaling="none", accuracy="argmax", steps=3, max_lag=14,
+        partial_max_lag=7,
     ),
 }  # fmt: skip
 # 28 steps an epoch instead of 230: shorter windows, or no series would be left
-_PUBLISHED["mnist5k"] = _PUBLISHED["mnist"] | dict(window=50, partial_window=20, partial_epochs=10, partial_max_lag=3)
+_PUBLISHED["mnist5k"] = _PUBLISHED["mnist"] | dict(window=20, partial_window=20, partial_epochs=10, partial_max_lag=4)
 
 _CORRECTED = dict(
     name="corrected", scaling="train", stratify=True, uci_iris=False, accuracy="argmax",
@@ -165,7 +183,6 @@ def from_parameters(namespace, allowed):
         need(name, lambda v: v is None or whole(v, 5), "a whole number of at least 5 iterates")
     for name in ("max_lag", "partial_max_lag", "recorded_epochs", "partial_epochs"):
         need(name, lambda v: v is None or whole(v), "a whole number of at least 1")
-    need("rule", lambda v: v in (None, "noncausal", "causal"), "noncausal or causal")
     fields = {f.name for f in dataclass_fields(Protocol)} - {"dataset"}
     changes = {k: v for k, v in values.items() if k in fields and v is not None}
     return get(values["protocol"], values["dataset"], **changes)

@@ -12,17 +12,11 @@ from torch.nn.utils import prune
 
 from legc_utils import granger, lyapunov, protocols, training
 
-RULES = ("noncausal", "causal")
-CORRECTIONS = (None, "bonferroni", "fdr_bh", "fdr_by")
-
 
 def _check_rule(alpha, rule, correction):
     if not 0 < alpha < 1:
         raise ValueError(f"alpha={alpha!r} is not allowed; give a level between 0 and 1")
-    if rule not in RULES:
-        raise ValueError(f"rule={rule!r} is unknown; allowed: {', '.join(RULES)}")
-    if correction not in CORRECTIONS:
-        raise ValueError(f"correction={correction!r} is unknown; allowed: {', '.join(map(str, CORRECTIONS))}")
+    protocols.get(rule=rule, correction=correction)
 
 
 def legc_mask(pvalues, alpha=0.05, rule="noncausal", correction=None):
@@ -89,15 +83,17 @@ class LEGCUnstructured(prune.BasePruningMethod):
 
     def compute_mask(self, t, default_mask):
         """`default_mask` without the weights that the p-values `t` (same shape) condemn."""
+        if t.numel() == 0:  # earlier prunings left nothing
+            return default_mask
         keep = legc_mask(t.detach().cpu().numpy().ravel(), self.alpha, self.rule, self.correction)
         keep = torch.as_tensor(keep, device=default_mask.device).reshape(default_mask.shape)
         return default_mask * keep.to(default_mask.dtype)
 
     @classmethod
     def apply(cls, module, name, pvalues, alpha=0.05, rule="noncausal", correction=None):
-        """Prune `module.<name>` by p-values of its shape, flat, or (max_lag, n_weights); returns the module.
+        """Prune `module.<name>` by p-values of its shape, flat, or (max_lag, n_weights); returns the method.
 
-        Raises ValueError if the number of p-values does not fit the parameter.
+        Raises ValueError, and leaves the module as it was, if the p-values do not fit or a choice is unknown.
         """
         weight = getattr(module, name)
         p = np.asarray(torch.as_tensor(pvalues, dtype=torch.float64))
@@ -108,6 +104,7 @@ class LEGCUnstructured(prune.BasePruningMethod):
                 f"pvalues has shape {p.shape}; allowed for {name}: {tuple(weight.shape)}, ({weight.numel()},) "
                 f"or (max_lag, {weight.numel()})"
             )
+        legc_mask(p.ravel(), alpha, rule, correction)  # torch drops earlier prunings before it would notice
         scores = torch.as_tensor(p, device=weight.device).reshape(weight.shape)
         return super().apply(module, name, alpha, rule, correction, importance_scores=scores)
 
@@ -144,10 +141,11 @@ def horizon(split, protocol, variant="FT"):
     if window > n_rows:
         raise ValueError(f"window={window} is longer than the {n_rows} recorded iterates of LEGCNet-{variant}")
     rows = lyapunov.window_ends(n_rows, window, p.overlap)
-    if len(rows) <= 3 * max_lag + 1:
+    usable = len(rows) - p.difference  # differencing costs one
+    if usable <= 3 * max_lag + 1:
         raise ValueError(
-            f"max_lag={max_lag} needs more than {3 * max_lag + 1} windows, but LEGCNet-{variant} has {len(rows)} of "
-            f"{window} iterates; allowed here: max_lag up to {max(0, (len(rows) - 2) // 3)}"
+            f"max_lag={max_lag} needs more than {3 * max_lag + 1} windows, but LEGCNet-{variant} has {usable} of "
+            f"{window} iterates; allowed here: max_lag up to {max(0, (usable - 2) // 3)}"
         )
     return Horizon(*fields, rows)
 

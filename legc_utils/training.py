@@ -71,7 +71,7 @@ def layer_sizes(split, hidden):
 
     Raises ValueError if `hidden` is not a positive int or a sequence of them.
     """
-    hidden = (hidden,) if isinstance(hidden, int | np.integer) else tuple(hidden)
+    hidden = tuple(np.atleast_1d(np.asarray(hidden)))
     if not hidden or any(not isinstance(h, int | np.integer) or h < 1 for h in hidden):
         raise ValueError(f"hidden={hidden!r} is not allowed; give one positive whole number per hidden layer")
     n_classes = len(split.class_names)
@@ -88,13 +88,11 @@ def initial_parameters(layers, seed, protocol):
     rng = np.random.default_rng(seed)
     weights, biases = [], []
     for fan_in, fan_out in zip(layers, layers[1:]):
-        if protocol.init == "torch":
-            bound = fan_in**-0.5
-            draw = lambda n: rng.uniform(-bound, bound, n)
-        else:
-            draw = lambda n: rng.normal(0, protocol.init_sd, n)
-        weights.append(draw(fan_in * fan_out))
-        biases.append(draw(fan_out))
+        for part, n in ((weights, fan_in * fan_out), (biases, fan_out)):
+            if protocol.init == "torch":
+                part.append(rng.uniform(-(fan_in**-0.5), fan_in**-0.5, n))
+            else:
+                part.append(rng.normal(0, protocol.init_sd, n))
     return np.concatenate(weights), np.concatenate(biases)
 
 
@@ -252,9 +250,9 @@ def _members(seeds, masks, perturb, n_weights):
     keep = np.ones((len(seeds), 1, n_weights), bool) if masks is None else np.asarray(masks)
     if keep.ndim == 2:
         keep = keep[:, None]
-    if keep.ndim == 1:
+    if keep.shape == (n_weights,):
         keep = np.broadcast_to(keep, (len(seeds), 1, n_weights))
-    if keep.shape[::2] != (len(seeds), n_weights) or not np.isin(keep, (0, 1)).all():
+    if keep.ndim != 3 or keep.shape[::2] != (len(seeds), n_weights) or not np.isin(keep, (0, 1)).all():
         raise ValueError(
             f"masks of shape {np.shape(masks)} do not fit; allowed: True (keep) or False in "
             f"({n_weights},), ({len(seeds)}, {n_weights}) or ({len(seeds)}, n_masks, {n_weights})"
@@ -311,25 +309,31 @@ def train_ensemble(
     """
     protocol = protocols.get(protocol, split.name)
     layers = layer_sizes(split, hidden)
+    if not np.size(seeds) or not np.issubdtype(np.asarray(seeds).dtype, np.integer):
+        raise ValueError(f"seeds={seeds!r} is not allowed; give at least one whole number")
     seeds = [int(s) for s in np.atleast_1d(seeds)]
-    if not seeds:
-        raise ValueError("seeds=[] is empty; give at least one whole number")
     if not (record is None or callable(record) or record == "weights"):
         raise ValueError(f"record={record!r} is not allowed; give None, 'weights' or a callable")
     if protocol.batch_size == 1 and (protocol.output != "sigmoid" or protocol.shuffle):
         raise ValueError("batch_size=1 is trained with sigmoid outputs and a fixed sample order only")
     epochs = protocol.recorded_epochs + protocol.extra_epochs if epochs is None else epochs
-    if epochs < 1:
-        raise ValueError(f"epochs={epochs} is not allowed; give at least 1")
+    if not isinstance(epochs, int | np.integer) or epochs < 1:
+        raise ValueError(f"epochs={epochs!r} is not allowed; give a whole number of at least 1")
     per_epoch = -(-len(split.X_train) // protocol.batch_size)
-    rows = np.asarray(rows, dtype=int)
-    if rows.size and (rows.min() < 0 or rows.max() > epochs * per_epoch):
-        raise ValueError(f"rows must lie between 0 and {epochs * per_epoch}, the run's last iterate; got {rows.max()}")
+    rows = np.asarray(rows if np.size(rows) else np.empty(0, int))
+    wrong = rows[(rows < 0) | (rows > epochs * per_epoch) | (rows != rows.astype(int))]
+    if wrong.size:
+        raise ValueError(
+            f"rows holds {wrong[0]}; allowed: whole numbers from 0 to {epochs * per_epoch}, the last iterate"
+        )
     members, keep, offsets = _members(seeds, masks, perturb, count_weights(layers))
 
     if initial is None:
         drawn = [initial_parameters(layers, seed, protocol) for seed in seeds]
         initial = tuple(np.stack(part) for part in zip(*drawn))
+    shapes = (len(seeds), count_weights(layers)), (len(seeds), sum(layers[1:]))
+    if (np.shape(initial[0]), np.shape(initial[1])) != shapes:
+        raise ValueError(f"initial has shapes {tuple(map(np.shape, initial))}; allowed: {shapes}")
     of_seed = np.repeat(np.arange(len(seeds)), len(members) // len(seeds))
     start_w = (initial[0][of_seed] + offsets) * (keep if keep.size else 1.0)
     start_b = np.array(initial[1], dtype=np.float64)[of_seed]
@@ -351,8 +355,9 @@ def train_ensemble(
     elif record is not None:
         record(w[None])
     at_epoch = {k * per_epoch: k - 1 for k in range(1, epochs + 1)}
-    at_row = {int(row): i for i, row in enumerate(rows)}
-    errors = np.full((2, len(rows), len(members)), np.nan)
+    read, as_asked = np.unique(rows.astype(int), return_inverse=True)
+    at_row = {int(row): i for i, row in enumerate(read)}
+    errors = np.empty((2, len(read), len(members)))
     accuracy = np.empty((2, epochs, len(members)))
     labels = np.empty((epochs, len(members), len(split.y_test)), np.int8)
     done = 0
@@ -374,5 +379,17 @@ def train_ensemble(
             if progress:
                 print(f"epoch {at_epoch[stop] + 1} of {epochs}", flush=True)
     return Runs(
-        members, layers, protocol, start_w, start_b, w, b, rows, *errors, *accuracy, labels, split.y_test, whole
+        members,
+        layers,
+        protocol,
+        start_w,
+        start_b,
+        w,
+        b,
+        rows,
+        *errors[:, as_asked],
+        *accuracy,
+        labels,
+        split.y_test,
+        whole,
     )

@@ -16,7 +16,7 @@ from legc_utils import datasets, granger, lyapunov, protocols, pruning, training
 
 pvalues = arrays(float, st.integers(1, 12), elements=st.floats(0, 1) | st.sampled_from([0.01, 0.05, 0.5]))
 alphas = st.floats(0.001, 0.999)
-corrections = st.sampled_from(pruning.CORRECTIONS)
+corrections = st.sampled_from(protocols.CHOICES["correction"])
 
 
 # the rule
@@ -33,7 +33,7 @@ def test_several_lags_are_reduced_to_the_smallest_p():
     assert pruning.legc_mask(p).tolist() == [True, True, False]
 
 
-@pytest.mark.parametrize("correction", pruning.CORRECTIONS)
+@pytest.mark.parametrize("correction", protocols.CHOICES["correction"])
 def test_undefined_pvalues_count_as_0(correction):
     p = np.array([[0.9, np.nan, np.nan, 0.9], [0.9, 0.9, np.nan, 0.001]])
     assert pruning.legc_mask(p, correction=correction).tolist() == [False, True, True, True]
@@ -108,9 +108,9 @@ def pruned_linear(**kwargs):
     return legc(torch.nn.Linear(3, 2), "weight", P6, **kwargs)
 
 
-def test_apply_returns_the_module():
+def test_apply_returns_the_method_as_torch_does():
     layer = torch.nn.Linear(3, 2)
-    assert pruning.LEGCUnstructured.apply(layer, "weight", P6) is layer
+    assert isinstance(pruning.LEGCUnstructured.apply(layer, "weight", P6), pruning.LEGCUnstructured)
 
 
 def test_a_linear_layer_is_pruned_by_its_pvalues():
@@ -143,8 +143,8 @@ def test_several_lags_of_pvalues_are_reduced_like_legc_mask():
     assert np.array_equal(layer.weight_mask.bool().ravel(), pruning.legc_mask(p, 0.2))
 
 
-@pytest.mark.parametrize("correction", pruning.CORRECTIONS)
-@pytest.mark.parametrize("rule", pruning.RULES)
+@pytest.mark.parametrize("correction", protocols.CHOICES["correction"])
+@pytest.mark.parametrize("rule", protocols.CHOICES["rule"])
 def test_rule_and_correction_are_those_of_legc_mask(rule, correction):
     layer = pruned_linear(alpha=0.04, rule=rule, correction=correction)
     assert np.array_equal(layer.weight_mask.bool().ravel(), pruning.legc_mask(P6, 0.04, rule, correction))
