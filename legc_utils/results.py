@@ -102,6 +102,17 @@ def provenance(notebook, dataset, protocol, out_dir="results"):
     return json.loads(_path(out_dir, notebook, dataset, protocol).with_suffix(".json").read_text())
 
 
+def publish(facts):
+    """Glue the numbers that a page's prose quotes, by name, so that none is typed in.
+
+    facts : dict of str, bool, int or float; numbers keep six significant digits, which is more than prose shows.
+    """
+    from myst_nb import glue  # only the book needs it, so that the package works without
+
+    for name, value in facts.items():
+        glue(name, value if isinstance(value, str) else float(f"{value:.6g}"), display=False)
+
+
 def interval(values, level=0.95):
     """Mean and its t interval: (mean, low, high). The bounds are NaN for fewer than two values.
 

@@ -50,7 +50,6 @@ choices = protocols.from_parameters(globals(), "dataset protocol seeds window ov
 # %%
 import numpy as np
 import pandas as pd
-from myst_nb import glue
 
 from legc_utils import datasets, lyapunov, plots, pruning, results, training
 
@@ -145,7 +144,7 @@ results.save(
 )
 rows.round(3)
 
-# %%
+# %% tags=["hide-input", "nbval-ignore-output"]
 by_series = rows.groupby("series").mean(numeric_only=True)
 facts = dict(
     weights_positive=100 * by_series.share_positive["weights"],
@@ -157,8 +156,7 @@ facts = dict(
     logistic_le=by_series.le_median["logistic map (ln 2)"],
     log2=np.log(2),
 )
-for name, value in facts.items():
-    glue(name, value, display=False)
+results.publish(facts)
 
 # %% [markdown]
 # ## What we found
