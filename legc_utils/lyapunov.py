@@ -12,36 +12,77 @@ from numba import njit, prange
 STATIC_RANGE = 1e-5  # LE_window.m: a window that moves less than this has LE 0
 
 
+@njit(cache=True, error_model="numpy")
+def _sorted_order(x, order, start):
+    """Indices that sort x, into order: buckets of equal width, then insertion sort, as most buckets hold few."""
+    low, high = x.min(), x.max()
+    n_buckets = start.size - 1
+    scale = n_buckets * (1 - 1e-9) / (high - low) if high - low > 1e-290 else 0.0
+    start[:] = 0
+    for v in x:
+        start[int((v - low) * scale) + 1] += 1
+    for b in range(n_buckets):
+        start[b + 1] += start[b]
+    for i in range(x.size - 1, -1, -1):
+        b = int((x[i] - low) * scale) + 1
+        start[b] -= 1
+        order[start[b]] = i
+    for p in range(1, x.size):
+        i, q = order[p], p
+        while q > 0 and x[order[q - 1]] > x[i]:
+            order[q] = order[q - 1]
+            q -= 1
+        order[q] = i
+
+
 @njit(cache=True, parallel=True, error_model="numpy")
-def _divergence(windows, emb_dim, lag, min_tsep, steps):
-    """S(0 … steps) of each row of `windows`. Of equally near neighbours the latest counts, as in TISEAN."""
+def _divergence(windows, emb_dim, lag, min_tsep, steps, n_out):
+    """S(0 … n_out - 1) of each row of `windows`.
+
+    Points are visited in the order of their first coordinate, so that a search can stop where that coordinate alone
+    is too far. Of equally near neighbours the latest counts, as in TISEAN.
+    """
     span = (emb_dim - 1) * lag
     n_ref = windows.shape[1] - span - steps
-    out = np.empty((windows.shape[0], steps + 1))
+    out = np.empty((windows.shape[0], n_out))
     for w in prange(windows.shape[0]):
         x = windows[w]
-        total, count = np.zeros(steps + 1), np.zeros(steps + 1)
-        for i in range(n_ref):
+        order, start = np.empty(n_ref, np.int64), np.empty(n_ref // 2 + 2, np.int64)
+        _sorted_order(x[:n_ref], order, start)
+        first = x[order]
+        total, count, product = np.zeros(n_out), np.zeros(n_out), np.ones(n_out)
+        for p in range(n_ref):
+            i = order[p]
             best, nearest = np.inf, -1
-            for j in range(n_ref):
-                if abs(i - j) <= min_tsep:
-                    continue
-                d = 0.0
-                for k in range(0, span + 1, lag):
-                    d += (x[i + k] - x[j + k]) ** 2
-                if 0.0 < d <= best:
-                    best, nearest = d, j
+            for side in (-1, 1):
+                q = p + side
+                while 0 <= q < n_ref:
+                    d = (first[p] - first[q]) ** 2
+                    if d > best:
+                        break
+                    j = order[q]
+                    for k in range(lag, span + 1, lag):
+                        d += (x[i + k] - x[j + k]) ** 2
+                    if 0.0 < d <= best and abs(i - j) > min_tsep and (d < best or j > nearest):
+                        best, nearest = d, j
+                    q += side
             if nearest < 0:
                 continue
-            for s in range(steps + 1):
+            for s in range(n_out):
                 d = 0.0
                 for k in range(s, s + span + 1, lag):
                     d += (x[i + k] - x[nearest + k]) ** 2
                 if d > 0.0:
-                    total[s] += np.log(d)
                     count[s] += 1
-        for s in range(steps + 1):
-            out[w, s] = 0.5 * total[s] / count[s] if count[s] else np.nan
+                    # one logarithm for many factors, as long as the product is far from under- and overflow
+                    if 1e-140 < d < 1e140 and 1e-140 < product[s] < 1e140:
+                        product[s] *= d
+                    else:
+                        total[s] += np.log(d)
+                        total[s] += np.log(product[s])
+                        product[s] = 1.0
+        for s in range(n_out):
+            out[w, s] = 0.5 * (total[s] + np.log(product[s])) / count[s] if count[s] else np.nan
     return out
 
 
@@ -115,7 +156,7 @@ def divergence(windows, emb_dim=2, lag=1, min_tsep=0, steps=3):
     check_window(windows.shape[1], 0.0, emb_dim, lag, min_tsep, steps)
     if not np.isfinite(windows).all():
         raise ValueError("windows holds NaN or infinite values; allowed: finite numbers")
-    return _divergence(windows, emb_dim, lag, min_tsep, steps)
+    return _divergence(windows, emb_dim, lag, min_tsep, steps, steps + 1)
 
 
 class StreamingLyapunov:
@@ -140,7 +181,9 @@ class StreamingLyapunov:
     def __init__(self, n_weights, window=200, overlap=0.1, *, decimals=None, **divergence_kwargs):
         check_window(window, overlap, **divergence_kwargs)
         self.window, self.stride = window, stride(window, overlap)
-        self.decimals, self.kwargs = decimals, divergence_kwargs
+        self.decimals = decimals
+        defaults = {"emb_dim": 2, "lag": 1, "min_tsep": 0, "steps": 3}
+        self._choices = tuple((defaults | divergence_kwargs).values())
         self._ring = np.empty((window, n_weights))
         self._seen = 0
         self._exponents = []
@@ -181,7 +224,7 @@ class StreamingLyapunov:
         exponents = np.zeros(len(windows))
         if moving.any():
             # Rescaled to [0, 1] as in TISEAN: no exponent depends on it, but near ties between neighbours do
-            S = divergence((windows[moving] - low[moving]) / span[moving], **self.kwargs)
+            S = _divergence((windows[moving] - low[moving]) / span[moving], *self._choices, 2)
             exponents[moving] = S[:, 1] - S[:, 0]
         return exponents
 

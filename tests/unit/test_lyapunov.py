@@ -116,7 +116,15 @@ def test_windowed_exponent_is_s1_minus_s0_of_every_window():
 
 @pytest.mark.parametrize(
     ("n_rows", "window", "overlap", "n_windows"),
-    [(20, 20, 0.1, 1), (37, 20, 0.1, 1), (38, 20, 0.1, 2), (40, 20, 0.0, 2), (40, 20, 0.5, 3), (22, 20, 0.99, 3)],
+    [
+        (20, 20, 0.1, 1),
+        (37, 20, 0.1, 1),
+        (38, 20, 0.1, 2),
+        (40, 20, 0.0, 2),
+        (40, 20, 0.5, 3),
+        (22, 20, 0.99, 3),
+        (22, 12, 0.1, 1),
+    ],
 )
 def test_number_of_windows(n_rows, window, overlap, n_windows):
     assert len(lyapunov.window_ends(n_rows, window, overlap)) == n_windows

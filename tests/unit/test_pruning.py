@@ -198,6 +198,12 @@ def test_legc_on_legc_never_revives_a_weight():
     assert torch.equal(layer.weight_mask, KEEP6.reshape(2, 3))
 
 
+def test_compute_mask_only_takes_away():
+    default = torch.tensor([1.0, 0, 1, 0])
+    mask = pruning.LEGCUnstructured().compute_mask(torch.tensor([0.0, 0.0, 0.9, 0.9]), default)
+    assert mask.tolist() == [1, 0, 0, 0] and default.tolist() == [1, 0, 1, 0]
+
+
 def test_a_layer_with_nothing_left_can_be_pruned_again():
     layer = torch.nn.Linear(3, 2)
     prune.l1_unstructured(layer, "weight", amount=6)

@@ -340,6 +340,7 @@ def test_weights_of_the_papers_networks_are_counted_as_in_table_1():
         (dict(initial=(np.zeros((3, 8)), np.zeros((3, 3)))), "initial"),
         (dict(initial=(np.zeros((2, 7)), np.zeros((2, 3)))), "initial"),
         (dict(initial=(np.zeros((2, 8)), np.zeros((2, 5)))), "initial"),
+        (dict(initial=(np.zeros((2, 8)), np.zeros((2, 2)))), "initial"),
         (dict(protocol="publishd"), "publishd"),
         (dict(protocol=protocol(output="softmax")), "batch_size=1"),
         (dict(protocol=protocol(shuffle=True)), "batch_size=1"),
