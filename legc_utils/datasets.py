@@ -269,3 +269,9 @@ def table():
         size = "–" if reason else " × ".join(map(str, np.shape(_raw(name)[0])))
         rows.append((name, size, source.citation, source.licence, reason or "yes"))
     return pd.DataFrame(rows, columns=["data set", "rows × features", "source", "licence", "available here"])
+
+
+if __name__ == "__main__":  # make book: download what can be had, and say what cannot
+    for data_set in SOURCES:
+        if data_set != "mnist" and (missing := unavailable(data_set, download=True)):
+            print(missing)

@@ -82,9 +82,7 @@ def run_twins(delta0):
         own = np.einsum("tsjj->tsj", difference)
         kept.append((np.linalg.norm(difference, axis=-1) / delta0, own.copy(), w[:, :, 0].copy()))
 
-    training.train_ensemble(
-        split, choices.hidden, seeds, choices, perturb=delta0, record=reduce, epochs=look.epochs
-    )
+    training.train_ensemble(split, choices.hidden, seeds, choices, perturb=delta0, record=reduce, epochs=look.epochs)
     return [np.concatenate(part) for part in zip(*kept)]
 
 
@@ -100,8 +98,7 @@ for layer, (where, colour) in enumerate(zip(slices, plots.LAYERS), start=1):
 ax.axhline(1, color="black", ls=":", lw=1)
 ax.set_yscale("log")
 ax.legend()
-plots.label(ax, f"{dataset}: growth of a nudge of δ₀ = {delta0:g}", "SGD iterate", "growth $g_j$ (ratio)");
-
+plots.label(ax, f"{dataset}: growth of a nudge of δ₀ = {delta0:g}", "SGD iterate", "growth $g_j$ (ratio)")
 # %% [markdown]
 # The dotted line marks no growth at all. By the end the median twin of {glue:text}`dataset` has grown (or shrunk)
 # {glue:text}`median_growth:.2f`-fold, and {glue:text}`grown_percent:.0f` % of the twins are further away than they
@@ -121,14 +118,13 @@ figure, (ax,) = plots.panels()
 plots.fan(ax, later, exponent.reshape(len(later), -1), plots.LAYERS[0], "all twins")
 ax.axhline(0, color="black", ls=":", lw=1)
 ax.legend()
-plots.label(ax, f"{dataset}: finite-time exponent", "SGD iterate", r"$\lambda_j$ (nats per iterate)");
-
+plots.label(ax, f"{dataset}: finite-time exponent", "SGD iterate", r"$\lambda_j$ (nats per iterate)")
 # %% [markdown]
 # ## What the windowed estimator says of the same twins
 #
 # The paper reads its exponents off windows of a series with Rosenstein's estimator, not off the growth. We apply
 # it to both candidates: the difference series, as section 3.4 describes, and the raw weight series, as the
-# released code does. The next chapter, [](02_windowed_le), takes the estimator apart.
+# released code does. [The next chapter](02_windowed_le.ipynb) takes the estimator apart.
 
 # %%
 estimate = dict(

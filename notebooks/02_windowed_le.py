@@ -14,8 +14,8 @@
 # %% [markdown]
 # # One exponent a window
 #
-# [](01_sdic) followed real differences between runs. The method itself never does that: it looks at *one* run,
-# cuts every weight's series into windows, and estimates a Lyapunov exponent (LE) for each. What do these numbers
+# [The previous chapter](01_sdic.ipynb) followed real differences between runs. The method itself never does that: it
+# looks at *one* run, cuts every weight's series into windows, and estimates a Lyapunov exponent (LE) for each. What do these numbers
 # look like, and what do they measure?
 #
 # ```{admonition} The paper says
@@ -82,15 +82,13 @@ middle = len(look.rows) // 2
 cut = slice(look.rows[middle] + 1 - look.window, look.rows[middle] + 1)
 S = lyapunov.divergence(runs.weights[cut, 0].T, choices.emb_dim, choices.lag, choices.min_tsep, look.steps)
 right.plot(S.T - S[:, 0], lw=0.8, alpha=0.7)
-plots.label(right, f"window {middle}: divergence", "iterates k", "S(k) − S(0) (nats)");
-
+plots.label(right, f"window {middle}: divergence", "iterates k", "S(k) − S(0) (nats)")
 # %% mystnb={"figure": {"caption": "The exponent of every weight in every window, first seed.", "name": "fig-le-map"}, "image": {"alt": "Heat map of the windowed Lyapunov exponent, weights as rows and windows as columns."}}
 figure, (ax,) = plots.panels(figsize=(9, 4.5))
 picture = ax.imshow(le[:, 0].T, aspect="auto", interpolation="nearest")
 ax.grid(False)
 figure.colorbar(picture, label="LE (nats per iterate)")
-plots.label(ax, f"{dataset}: windowed exponents of seed {seeds[0]}", "window", "weight");
-
+plots.label(ax, f"{dataset}: windowed exponents of seed {seeds[0]}", "window", "weight")
 # %% [markdown]
 # ## What else does the estimator call positive?
 #
@@ -120,8 +118,7 @@ samples = {f"weights of {dataset}": le.ravel()} | le_control
 figure, (ax,) = plots.panels(figsize=(9, 4))
 ax.boxplot(list(samples.values()), tick_labels=list(samples), orientation="horizontal", whis=(5, 95), sym="")
 ax.axvline(0, color="black", ls=":", lw=1)
-plots.label(ax, "What the windowed estimator calls positive", "LE (nats per iterate; whiskers 5 and 95 %)", "");
-
+plots.label(ax, "What the windowed estimator calls positive", "LE (nats per iterate; whiskers 5 and 95 %)", "")
 # %% [markdown]
 # ## Results
 

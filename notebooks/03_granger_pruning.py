@@ -15,8 +15,8 @@
 # %% [markdown]
 # # Which weights does the error listen to?
 #
-# [](02_windowed_le) gave every weight a series of exponents. LEGCNet now asks, weight by weight, whether that
-# series helps to predict the network's misclassification, and prunes the weight if it does not.
+# [The previous chapter](02_windowed_le.ipynb) gave every weight a series of exponents. LEGCNet now asks, weight by
+# weight, whether that series helps to predict the network's misclassification, and prunes the weight if it does not.
 #
 # ```{admonition} The paper says
 # "Those connections (weights) in the learning network that do not causally impact the loss are chosen for pruning"
@@ -81,8 +81,7 @@ left.step(np.arange(len(full.target)), full.target[:, 0], where="mid")
 plots.label(left, f"{dataset}: target ({choices.target} set)", "window", "misclassified (share)")
 plots.fan(right, np.arange(len(full.target)), full.exponents[:, 0], plots.LAYERS[0], "all weights")
 right.legend()
-plots.label(right, "exponents", "window", "LE (nats per iterate)");
-
+plots.label(right, "exponents", "window", "LE (nats per iterate)")
 # %% [markdown]
 # ## How much hangs on the lag
 #
@@ -96,7 +95,7 @@ picture = ax.imshow(by_lag.T, aspect="auto", vmax=0.2, interpolation="nearest")
 ax.set_xticks(range(len(by_lag)), range(1, len(by_lag) + 1))
 ax.grid(False)
 figure.colorbar(picture, label="p-value (0.2 and above in one colour)")
-plots.label(ax, f"{dataset}: Granger tests of seed {seeds[0]}", "lag (windows)", "weight");
+plots.label(ax, f"{dataset}: Granger tests of seed {seeds[0]}", "lag (windows)", "weight")
 
 # %% [markdown]
 # ## What noise would get
@@ -105,14 +104,13 @@ plots.label(ax, f"{dataset}: Granger tests of seed {seeds[0]}", "lag (windows)",
 # promise. We shuffle every weight's exponents in time, which destroys all prediction and keeps their values, and ask
 # the same question again.
 
+
 # %%
 def shuffled(selection, seed):
     """The selection's masks after each exponent series was shuffled in time, by seed."""
     rng = np.random.default_rng([seed, 3])
     noise = rng.permuted(selection.exponents[:, seeds.index(seed)], axis=0)
-    p = granger.protocol_pvalues(
-        selection.target[:, seeds.index(seed)], noise, choices, selection.horizon.max_lag
-    )
+    p = granger.protocol_pvalues(selection.target[:, seeds.index(seed)], noise, choices, selection.horizon.max_lag)
     return pruning.legc_mask(p, choices.alpha, "noncausal", choices.correction)
 
 

@@ -15,8 +15,8 @@
 # %% [markdown]
 # # Full or partial training
 #
-# The masks of [](03_granger_pruning) are now put to use. Every network is trained again from the *same* initial
-# weights, dense and pruned, until its training accuracy first reaches a benchmark.
+# The masks of [the previous chapter](03_granger_pruning.ipynb) are now put to use. Every network is trained again
+# from the *same* initial weights, dense and pruned, until its training accuracy first reaches a benchmark.
 #
 # ```{admonition} The paper says
 # LEGCNet-FT "achieves notable reductions in Flops without compromising accuracy" and "converges significantly
@@ -94,8 +94,7 @@ for model, colour in list(plots.MODELS.items())[:3]:
     ax.plot(np.median(curves, axis=1), color=colour, lw=2.5, label=f"{model} (median)")
 ax.axhline(choices.benchmark, color="black", ls=":", label="benchmark")
 ax.legend()
-plots.label(ax, f"{dataset}: training accuracy", "epoch", "accuracy (share)");
-
+plots.label(ax, f"{dataset}: training accuracy", "epoch", "accuracy (share)")
 # %% [markdown]
 # ## Beside the paper
 #

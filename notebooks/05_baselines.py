@@ -15,8 +15,8 @@
 # %% [markdown]
 # # Against chance and magnitude
 #
-# [](04_ft_vs_pt) compared LEGCNet with the dense network. The harder question is whether it picks *better* weights
-# than a coin or a ruler would.
+# [The previous chapter](04_ft_vs_pt.ipynb) compared LEGCNet with the dense network. The harder question is whether it
+# picks *better* weights than a coin or a ruler would.
 #
 # ```{admonition} The paper says
 # LEGCNet compares "very well in performance" with random {cite}`liu2022` and magnitude-based {cite}`li2018` pruning
@@ -93,17 +93,16 @@ for ax, quantity, unit in zip(axes, ("accuracy", "epoch"), ("share", "from 0")):
         ax.scatter(x, part[quantity], s=size, color=plots.MODELS[model], marker=plots.MARKERS[model], label=model)
     ax.set_xticks(range(len(seeds)), seeds)
     plots.label(ax, f"{dataset}: {quantity} at the stop", "seed", f"{quantity} ({unit})")
-axes[0].legend(loc="best");
-
+axes[0].legend(loc="best")
 # %% [markdown]
 # ## Beside the paper
 
 # %%
 best = rows.sort_values(["accuracy", "epoch"], ascending=[False, True]).groupby("model").first()
 order = ["dense", "FT", "random", "magnitude"]
-table = pd.concat(
-    {"paper": paper.printed(dataset), "best": best[["weights", "epoch", "accuracy", "f1"]]}, axis=1
-).loc[order]
+table = pd.concat({"paper": paper.printed(dataset), "best": best[["weights", "epoch", "accuracy", "f1"]]}, axis=1).loc[
+    order
+]
 table.swaplevel(axis=1).sort_index(axis=1).round(4)
 
 # %% [markdown]
@@ -111,6 +110,7 @@ table.swaplevel(axis=1).sort_index(axis=1).round(4)
 #
 # If LEGCNet were one more random mask, the share of random masks that it beats would be spread evenly over 0 to 1,
 # with mean one half. Ties count half. Networks that never reach the benchmark count as slowest.
+
 
 # %%
 def share_beaten(part, quantity, sign):

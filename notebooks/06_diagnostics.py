@@ -100,8 +100,7 @@ bars = bars.sort_values("dense", ascending=False)
 figure, (ax,) = plots.panels(figsize=(9, 4))
 bars.plot.bar(ax=ax, color=[plots.MODELS[m] for m in bars], width=0.8)
 ax.tick_params(axis="x", rotation=30)
-plots.label(ax, f"{dataset}: feature importance", "feature", "mean |SHAP| (output units)");
-
+plots.label(ax, f"{dataset}: feature importance", "feature", "mean |SHAP| (output units)")
 # %% mystnb={"figure": {"caption": "One point a test sample: how much each feature moved the dense network's output (first class output), first seed.", "name": "fig-beeswarm"}, "image": {"alt": "Strip plot of SHAP values for each feature, coloured by the feature's value."}}
 figure, (ax,) = plots.panels(figsize=(9, 4))
 shown = values[seeds[0], "dense"][..., 0]
@@ -112,8 +111,7 @@ for y, name in enumerate(bars.index[::-1]):
     points = ax.scatter(shown[:, column], jitter, c=split.X_test[:, column], cmap="cividis", s=12)
 ax.set_yticks(range(len(bars)), bars.index[::-1])
 figure.colorbar(points, label="feature value (scaled)")
-plots.label(ax, f"{dataset}: SHAP values, dense network", "SHAP value (output units)", "");
-
+plots.label(ax, f"{dataset}: SHAP values, dense network", "SHAP value (output units)", "")
 # %% [markdown]
 # ## How consistent is consistent?
 #

@@ -49,17 +49,35 @@ kwargs = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=80, deadline=None)
-@given(kwargs, st.integers(0, 30), st.integers(0, 2**32 - 1), st.sampled_from(["continuous", "eighths", "two values"]))
+def series(kind, shape, rng):
+    if kind == "walk":
+        return np.cumsum(rng.normal(size=shape), axis=-1)
+    if kind == "many scales":  # clusters and outliers; products of distances would over- and underflow
+        return rng.random(shape) * 10.0 ** rng.integers(-60, 60, shape)
+    grid = {"noise": 0, "eighths": 8, "two values": 1}[kind]  # with ties between neighbours, and points that coincide
+    return np.round(rng.random(shape) * grid) / grid if grid else rng.random(shape)
+
+
+KINDS = ("noise", "walk", "many scales", "eighths", "two values")
+
+
+@settings(max_examples=120, deadline=None)
+@given(kwargs, st.integers(0, 40), st.integers(0, 2**32 - 1), st.sampled_from(KINDS))
 def test_divergence_is_rosensteins(kwargs, extra, seed, kind):
     length = (kwargs["emb_dim"] - 1) * kwargs["lag"] + kwargs["steps"] + kwargs["min_tsep"] + 2 + extra
-    windows = np.random.default_rng(seed).random((3, length))
-    if kind != "continuous":  # ties between neighbours, and points that coincide
-        windows = np.round(windows * 8) / 8 if kind == "eighths" else np.round(windows)
+    windows = series(kind, (3, length), np.random.default_rng(seed))
     S = lyapunov.divergence(windows, **kwargs)
     assert S.shape == (3, kwargs["steps"] + 1) and S.dtype == np.float64
     expected = [naive_divergence(x, **kwargs) for x in windows]
     np.testing.assert_allclose(S, expected, rtol=0, atol=1e-10)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(("window", "steps"), [(250, 20), (50, 3)])
+def test_divergence_is_rosensteins_with_the_papers_settings(kind, window, steps):
+    x = series(kind, window, np.random.default_rng(0))
+    expected = naive_divergence(x, 2, 1, 0, steps)
+    np.testing.assert_allclose(lyapunov.divergence(x, steps=steps)[0], expected, rtol=0, atol=1e-10)
 
 
 def test_of_equally_near_neighbours_the_latest_counts():

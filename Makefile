@@ -1,0 +1,53 @@
+# make book · make test · make notebooks · make lint · make lock     (each sets up .venv itself)
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+PROFILE ?= paper
+VENV := $(CURDIR)/.venv
+export PATH := $(VENV)/bin:$(PATH)
+export PYTHONPATH :=
+# Snakemake sees changed content through the `key` parameters of its rules
+SNAKEMAKE := snakemake --cores all --rerun-triggers mtime params input --rerun-incomplete --keep-going --quiet rules
+
+.PHONY: book test notebooks lint lock install chromium clean
+
+book: install
+	@python -m legc_utils.datasets
+	@$(SNAKEMAKE) --config profile=$(PROFILE)
+	@echo $(CURDIR)/$(if $(filter paper,$(PROFILE)),,_build/$(PROFILE)/)_build/html/index.html
+
+test: install chromium lint
+	pytest -n 2 --dist loadfile tests --ignore tests/test_book.py
+	pytest -n 2 --doctest-modules legc_utils
+	pytest -n 2 --dist loadfile --nbval --nbval-cell-timeout 600 notebooks
+	pytest tests/test_book.py
+
+# Store the outputs that nbval compares (quick profile: the notebooks' own defaults)
+notebooks: install
+	python book/refresh.py
+
+lint: install
+	ruff check .
+	ruff format --check .
+
+install: $(VENV)/installed
+
+$(VENV)/installed: requirements.txt pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	python -m pip install --quiet -r requirements.txt
+	python -m pip install --quiet --no-deps --no-build-isolation -e .
+	touch $@
+
+# Debian's browser, for the tests that open the rendered book
+chromium:
+	@command -v chromium chromium-browser google-chrome > /dev/null || sh tests/install_chromium.sh
+
+# Resolve pyproject.toml anew and write down every version
+lock:
+	$(PYTHON) -m venv .venv-lock
+	.venv-lock/bin/python -m pip install --quiet '.[book,test]'
+	(echo '# The lock: every package that is installed, at one version. Written by `make lock` from pyproject.toml.'; \
+	 .venv-lock/bin/python -m pip freeze --all --exclude pip --exclude legc-utils | sed 's/+cpu$$//' | sort -f) > requirements.txt
+	rm -r .venv-lock
+
+clean:
+	rm -rf _build book/executed .snakemake

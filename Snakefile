@@ -1,0 +1,104 @@
+"""Which notebook runs with which parameters, and what the book needs.
+
+A page is executed again when the *content* of anything behind it changes: notebook, parameters, legc_utils, data,
+lock. Time stamps do not count, so a fresh clone, a touched file or a switched branch costs nothing.
+"""
+
+import hashlib
+import json
+from pathlib import Path
+
+import jupytext
+
+from legc_utils import datasets
+
+
+configfile: "config.yaml"
+
+
+profile = config["profile"]
+if profile not in config["profiles"]:
+    raise ValueError(f"profile={profile!r} is unknown; allowed: {', '.join(config['profiles'])}")
+settings = config["profiles"][profile]
+skipped = {d: reason for d in settings["datasets"] if (reason := datasets.unavailable(d))}
+names = [d for d in settings["datasets"] if d not in skipped]
+for reason in skipped.values():
+    print(reason)
+
+executed = f"book/executed/{profile}"
+out = "." if profile == "paper" else f"_build/{profile}"
+
+
+def digest(*parts):
+    """One hash for files (by content) and values."""
+    whole = hashlib.sha256()
+    for part in parts:
+        whole.update(Path(part).read_bytes() if isinstance(part, Path) else json.dumps(part, sort_keys=True).encode())
+    return whole.hexdigest()
+
+
+code = digest(*sorted(Path("legc_utils").glob("*.py")), Path("requirements.txt"))
+
+
+def source_key(path):
+    """What a notebook says: its cells, not its stored outputs."""
+    return [(c.cell_type, c.source, c.metadata.get("tags")) for c in jupytext.read(path).cells]
+
+
+def parameters(wildcards):
+    chosen = {name: settings[name] for name in config["notebooks"][wildcards.notebook]}
+    return chosen | dict(dataset=wildcards.dataset, protocol=wildcards.protocol, out_dir=f"{executed}/results")
+
+
+jobs = [(n, d, p) for n in config["notebooks"] for d in names for p in ("published", "corrected")
+        if p == "published" or n in config["corrected"]]
+pages = [f"{executed}/{n}/{d}-{p}.ipynb" for n, d, p in jobs]
+prose = ["intro", "data"]
+
+
+rule html:
+    input:
+        pages,
+        expand("{executed}/{page}.ipynb", executed=executed, page=prose),
+    output:
+        f"{out}/_build/html/index.html",
+    params:
+        key=digest(code, *sorted(Path("book").glob("*.*")), Path("_toc.yml"), Path("_config.yml"), names),
+    log:
+        f"{executed}/log/html.log",
+    shell:
+        "(python book/stage.py {profile} {out}/_build/stage && "
+        "jupyter-book build {out}/_build/stage --path-output {out} -W -n --keep-going) > {log} 2>&1 || "
+        "(tail -40 {log}; exit 1)"
+
+
+rule notebook:
+    input:
+        ancient("notebooks/{notebook}.ipynb"),
+    output:
+        page=f"{executed}/{{notebook}}/{{dataset}}-{{protocol}}.ipynb",
+    params:
+        values=lambda w: json.dumps(parameters(w)),
+        key=lambda w: digest(
+            code, datasets.checksum(w.dataset), parameters(w), source_key(f"notebooks/{w.notebook}.ipynb")
+        ),
+    log:
+        f"{executed}/log/{{notebook}}-{{dataset}}-{{protocol}}.log",
+    shell:
+        "NUMBA_NUM_THREADS=1 OMP_NUM_THREADS=1 papermill {input} {output.page} -y {params.values:q}"
+        " --no-progress-bar > {log} 2>&1 || (tail -25 {log}; exit 1)"
+
+
+rule prose:
+    input:
+        pages,
+    output:
+        f"{executed}/{{page}}.ipynb",
+    params:
+        values=json.dumps(dict(out_dir=f"{executed}/results", names=names)),
+        key=lambda w: digest(code, source_key(f"book/{w.page}.md"), skipped),
+    log:
+        f"{executed}/log/{{page}}.log",
+    shell:
+        "jupytext --to ipynb book/{wildcards.page}.md --output - -q 2> {log}"
+        " | papermill - {output} -y {params.values:q} --no-progress-bar >> {log} 2>&1 || (tail -25 {log}; exit 1)"

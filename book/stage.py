@@ -1,0 +1,92 @@
+"""Gather what the table of contents names into one folder, ready for jupyter-book.
+
+Usage: python book/stage.py PROFILE FOLDER. Executed notebooks come from book/executed/PROFILE, prose from book/.
+A page is copied only if it changed, so that Sphinx rebuilds no more than it must.
+"""
+
+import re
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+import nbformat
+import yaml
+
+MATHJAX = ("tex-mml-chtml.js", "output/chtml/fonts")  # all that the pages load of MathJax
+
+
+def write(path, content):
+    """Write bytes only where they differ from what is there."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if not path.exists() or path.read_bytes() != content:
+        path.write_bytes(content)
+
+
+def own_labels(source, dataset):
+    """Labels and links of one notebook's Markdown, made unique to its data set's page."""
+    for label in set(re.findall(r":label: (\S+)", source)) | set(re.findall(r"\{eq\}`([^`]+)`", source)):
+        source = re.sub(rf"{re.escape(label)}(?![\w-])", f"{label}-{dataset}", source)
+    return re.sub(r"\]\((\d\d_\w+)\.ipynb\)", rf"](../\1/{dataset}.ipynb)", source)
+
+
+def staged(path, dataset):
+    """An executed notebook as its page: titled by data set, with labels of its own."""
+    notebook = nbformat.read(path, as_version=4)
+    first = next(c for c in notebook.cells if c.cell_type == "markdown")
+    first.source = re.sub(r"^# (.+)$", rf"# \1 ({dataset})", first.source, count=1, flags=re.M)
+    for cell in notebook.cells:
+        if cell.cell_type == "markdown":
+            cell.source = own_labels(cell.source, dataset)
+        elif "name" in (figure := cell.metadata.get("mystnb", {}).get("figure", {})):
+            figure["name"] += f"-{dataset}"
+        cell.metadata.pop("papermill", None)
+        cell.metadata.pop("execution", None)  # time stamps: they would make every page look new
+    notebook.metadata.pop("papermill", None)
+    return nbformat.writes(notebook).encode()
+
+
+def contents(toc, pages):
+    """The table of contents with chapters filled by one section a data set that was run."""
+    for part in toc["parts"]:
+        for chapter in part["chapters"]:
+            folder = chapter["file"].split("/")[0]
+            sections = [p for p in pages if p.startswith(f"{folder}/") and p != chapter["file"]]
+            if sections:
+                chapter["sections"] = [{"file": p, "title": p.split("/")[1]} for p in sections]
+    return toc
+
+
+def main(profile, folder):
+    book, executed, stage = Path("book"), Path("book/executed") / profile, Path(folder)
+    config = yaml.safe_load(Path("config.yaml").read_text())
+    toc = yaml.safe_load(Path("_toc.yml").read_text())
+    datasets = config["profiles"][profile]["datasets"]
+    files = {Path("_config.yml"): Path("_config.yml").read_bytes()}
+    pages = []
+    for notebook in config["notebooks"]:
+        for dataset in datasets:
+            path = executed / notebook / f"{dataset}-published.ipynb"
+            if path.exists():
+                pages.append(f"{notebook}/{dataset}")
+                files[Path(f"{pages[-1]}.ipynb")] = staged(path, dataset)
+    files[Path("_toc.yml")] = yaml.safe_dump(contents(toc, pages), sort_keys=False).encode()
+    for path in sorted(book.glob("*.md")):
+        made = executed / f"{path.stem}.ipynb"
+        name, source = (made.name, made) if made.exists() else (path.name, path)
+        files[Path(name)] = source.read_bytes()
+    files[Path("references.bib")] = (book / "references.bib").read_bytes()
+    for path in sorted((book / "_static").glob("*")):
+        files[Path("_static") / path.name] = path.read_bytes()
+    mathjax = Path(find_spec("mathjax").origin).parent / "static" / "mathjax" / "es5"
+    for wanted in MATHJAX:
+        for path in [mathjax / wanted] if (mathjax / wanted).is_file() else (mathjax / wanted).rglob("*.woff"):
+            files[Path("assets/mathjax") / path.relative_to(mathjax)] = path.read_bytes()
+    for path, content in files.items():
+        write(stage / path, content)
+    for path in stage.rglob("*"):
+        if path.is_file() and path.relative_to(stage) not in files:
+            path.unlink()
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
