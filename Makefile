@@ -5,8 +5,8 @@ PROFILE ?= paper
 VENV := $(CURDIR)/.venv
 export PATH := $(VENV)/bin:$(PATH)
 export PYTHONPATH :=
-# Snakemake sees changed content through the `key` parameters of its rules
-SNAKEMAKE := snakemake --cores all --rerun-triggers mtime params input --rerun-incomplete --keep-going --quiet rules
+# Changed content reaches Snakemake through the `key` parameters of its rules. No lock file: a killed run just resumes
+SNAKEMAKE := snakemake --cores all --rerun-triggers mtime params input --rerun-incomplete --nolock --keep-going --quiet rules
 
 .PHONY: book test notebooks lint lock install chromium clean
 
@@ -33,8 +33,8 @@ install: $(VENV)/installed
 
 $(VENV)/installed: requirements.txt pyproject.toml
 	$(PYTHON) -m venv $(VENV)
-	python -m pip install --quiet -r requirements.txt
-	python -m pip install --quiet --no-deps --no-build-isolation -e .
+	python -m pip install -qq -r requirements.txt
+	python -m pip install -qq --no-deps --no-build-isolation -e .
 	touch $@
 
 # Debian's browser, for the tests that open the rendered book
@@ -44,7 +44,7 @@ chromium:
 # Resolve pyproject.toml anew and write down every version
 lock:
 	$(PYTHON) -m venv .venv-lock
-	.venv-lock/bin/python -m pip install --quiet '.[book,test]'
+	.venv-lock/bin/python -m pip install -qq '.[book,test]'
 	(echo '# The lock: every package that is installed, at one version. Written by `make lock` from pyproject.toml.'; \
 	 .venv-lock/bin/python -m pip freeze --all --exclude pip --exclude legc-utils | sed 's/+cpu$$//' | sort -f) > requirements.txt
 	rm -r .venv-lock

@@ -232,7 +232,7 @@ def bic_lag(target, max_lag):
 
 def has_unit_root(values, alpha=0.05):
     """Whether the augmented Dickey–Fuller test keeps a unit root at level alpha. Constant or NaN values: False."""
-    if not np.ptp(values) > 0:
+    if not (np.isfinite(values).all() and np.ptp(values) > 0):
         return False
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

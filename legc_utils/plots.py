@@ -35,7 +35,6 @@ def panels(n=1, **kwargs):
 def label(ax, title, x, y):
     """Title and axis labels, units included, in one call."""
     ax.set(title=title, xlabel=x, ylabel=y)
-    return ax
 
 
 def fan(ax, x, curves, colour, name):

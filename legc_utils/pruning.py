@@ -30,7 +30,8 @@ def legc_mask(pvalues, alpha=0.05, rule="noncausal", correction=None):
         Level of the test.
     rule : str
         "noncausal" prunes weights whose p is at least alpha (sections 2.2 and 3.6, Table 1); "causal" prunes
-        the others (the wording of section 4).
+        the others (the wording of section 4). With a correction, a p that just meets its level counts as causal,
+        as in statsmodels.
     correction : str, optional
         bonferroni, fdr_bh or fdr_by over the weights (statsmodels' multipletests).
 

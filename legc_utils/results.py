@@ -113,6 +113,12 @@ def publish(facts):
         glue(name, value if isinstance(value, str) else float(f"{value:.6g}"), display=False)
 
 
+def share_beaten(own, others):
+    """Share of `others` that `own` is larger than; ties count half. One half is what chance gives."""
+    others = np.asarray(others)
+    return ((others < own).mean() + (others <= own).mean()) / 2
+
+
 def interval(values, level=0.95):
     """Mean and its t interval: (mean, low, high). The bounds are NaN for fewer than two values.
 

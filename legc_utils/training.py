@@ -332,6 +332,10 @@ def train_ensemble(
     """
     protocol = protocols.get(protocol, split.name)
     layers = layer_sizes(split, hidden)
+    if not (np.isfinite(split.X_train).all() and np.isfinite(split.X_test).all()):
+        raise ValueError("split holds NaN or infinite features; allowed: finite numbers")
+    if not np.isin([*split.y_train, *split.y_test], range(len(split.class_names))).all():
+        raise ValueError(f"split holds labels outside its classes; allowed: 0 to {len(split.class_names) - 1}")
     if not np.size(seeds) or not np.issubdtype(np.asarray(seeds).dtype, np.integer):
         raise ValueError(f"seeds={seeds!r} is not allowed; give at least one whole number")
     seeds = [int(s) for s in np.atleast_1d(seeds)]

@@ -61,6 +61,8 @@ split = datasets.load(dataset, choices)
 look = pruning.horizon(split, choices, "FT")
 layers = training.layer_sizes(split, choices.hidden)
 n_weights = training.count_weights(layers)
+if n_weights > 1000:  # a twin a weight, and all weights of each twin
+    raise ValueError(f"dataset={dataset!r} has {n_weights} weights; allowed here: up to 1000")
 print(f"{dataset}: network {layers}, {n_weights} weights, {look.epochs * len(split.X_train)} iterates")
 
 # %% [markdown]

@@ -76,6 +76,7 @@ rows.insert(1, "model", np.array(list(masks))[rows.pop("mask")])
 kept = pd.DataFrame({m: k.sum(axis=1) for m, k in masks.items()}, index=seeds).stack()
 rows["weights"] = kept.loc[list(zip(rows.seed, rows.model))].to_numpy()
 rows["pruned_percent"] = 100 * (1 - rows.weights / n_weights)
+rows["test_samples"] = len(split.y_test)
 results.save(
     rows, "04_ft_vs_pt", dataset, protocol, out_dir, seeds=seeds, alpha=choices.alpha, rule=choices.rule,
     window=choices.window, overlap=choices.overlap, max_lag=choices.max_lag,

@@ -92,8 +92,8 @@ for ax, quantity, unit in zip(axes, ("accuracy", "epoch"), ("share", "from 0")):
         x = part.seed.map(seeds.index) + (np.linspace(-0.2, 0.2, len(part)) if model == "random" else 0)
         ax.scatter(x, part[quantity], s=size, color=plots.MODELS[model], marker=plots.MARKERS[model], label=model)
     ax.set_xticks(range(len(seeds)), seeds)
+    ax.legend()
     plots.label(ax, f"{dataset}: {quantity} at the stop", "seed", f"{quantity} ({unit})")
-axes[0].legend(loc="best")
 # %% [markdown]
 # ## Beside the paper
 
@@ -113,15 +113,14 @@ table.swaplevel(axis=1).sort_index(axis=1).round(4)
 
 
 # %%
-def share_beaten(part, quantity, sign):
+def rank(part, quantity, sign):
     """Share of a seed's random masks that its LEGCNet-FT beats; sign +1 if larger is better."""
     values = sign * part[quantity].fillna(np.inf)
-    own, others = values[part.model == "FT"].iloc[0], values[part.model == "random"]
-    return ((others < own).mean() + (others <= own).mean()) / 2
+    return results.share_beaten(values[part.model == "FT"].iloc[0], values[part.model == "random"])
 
 
 beaten = pd.DataFrame({
-    quantity: [share_beaten(rows[rows.seed == seed], quantity, sign) for seed in seeds]
+    quantity: [rank(rows[rows.seed == seed], quantity, sign) for seed in seeds]
     for quantity, sign in {"accuracy": 1, "f1": 1, "epoch": -1}.items()
 }, index=pd.Index(seeds, name="seed"))  # fmt: skip
 beaten.round(3)

@@ -312,8 +312,8 @@ def test_random_masks_are_fixed_by_the_seed_alone():
 
 
 def test_random_masks_favour_no_weight():
-    drawn = pruning.random_masks(np.tile(np.arange(10) < 7, (1000, 1)), range(1000))
-    assert np.abs(drawn.mean(axis=0) - 0.7).max() < 0.06  # four standard deviations
+    drawn = pruning.random_masks(np.tile(np.arange(10) < 7, (400, 1)), range(400))
+    assert np.abs(drawn.mean(axis=0) - 0.7).max() < 0.09  # four standard deviations
 
 
 def test_baselines_do_not_disturb_torchs_random_numbers():

@@ -1,0 +1,83 @@
+"""The rendered book, opened in a browser: every page, no error, no request to any other host."""
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+import yaml
+from playwright.sync_api import sync_playwright
+
+ROOT = Path(__file__).parent.parent
+HTML = ROOT / "_build/quick/_build/html"
+
+
+def build():
+    return subprocess.run(["make", "book", "PROFILE=quick"], cwd=ROOT, capture_output=True, text=True)
+
+
+@pytest.fixture(scope="module")
+def toc():
+    """Every page that the built book's table of contents names. Builds the quick profile first."""
+    made = build()
+    assert made.returncode == 0, made.stdout[-3000:] + made.stderr[-3000:]
+    assert made.stdout.strip().endswith(str(HTML / "index.html"))
+    contents = yaml.safe_load((HTML.parent / "stage/_toc.yml").read_text())
+    chapters = [chapter for part in contents["parts"] for chapter in part["chapters"]]
+    sections = [section["file"] for chapter in chapters for section in chapter.get("sections", [])]
+    return [contents["root"], *(chapter["file"] for chapter in chapters), *sections]
+
+
+@pytest.fixture(scope="module")
+def browser():
+    path = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))))
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox", "--disable-gpu"])
+        yield browser
+        browser.close()
+
+
+def test_every_chapter_has_a_page_for_every_data_set(toc):
+    config = yaml.safe_load((ROOT / "config.yaml").read_text())
+    wanted = {f"{n}/{d}" for n in config["notebooks"] for d in config["profiles"]["quick"]["datasets"]}
+    assert wanted <= set(toc)
+    assert set(yaml.safe_load((ROOT / "_toc.yml").read_text())["root"].split()) <= set(toc)
+
+
+def test_every_page_loads_clean_and_alone(toc, browser):
+    page = browser.new_page()
+    outside, console = [], []
+    page.on("request", lambda r: None if r.url.startswith(("file:", "data:", "blob:")) else outside.append(r.url))
+    page.on("console", lambda m: console.append(f"{page.url}: {m.text}") if m.type == "error" else None)
+    page.on("pageerror", lambda e: console.append(f"{page.url}: {e}"))
+    for name in toc:
+        page.goto((HTML / f"{name}.html").as_uri())
+        page.wait_for_function("!window.MathJax || (MathJax.startup && MathJax.startup.promise)")
+        page.evaluate("window.MathJax ? MathJax.startup.promise.then(() => 1) : 1")
+        assert page.locator("h1").count() == 1, name
+        broken = "[...document.images].filter(i => !(i.complete && i.naturalWidth)).map(i => i.src)"
+        page.evaluate("document.querySelectorAll('img').forEach(i => i.loading = 'eager')")
+        page.wait_for_load_state("load")
+        assert page.evaluate(broken) == [], name
+        bare = "[...document.images].filter(i => !i.alt || i.alt.endsWith('.png')).map(i => i.src)"
+        assert page.evaluate(bare) == [], f"{name}: images without alternative text"
+        unset = "[...document.querySelectorAll('.math')].filter(m => !m.querySelector('mjx-container')).length"
+        assert page.evaluate(unset) == 0, f"{name}: mathematics not typeset"
+        assert "{glue" not in page.locator("main").inner_text(), f"{name}: a number is missing"
+    assert not outside and not console
+
+
+def test_equations_and_figures_are_numbered(toc, browser):
+    page = browser.new_page()
+    page.goto((HTML / "01_sdic/cancer.html").as_uri())
+    assert "(1)" in page.locator(".eqno").first.inner_text()
+    assert page.locator(".caption-number").first.inner_text().startswith("Fig. 1")
+
+
+def test_a_second_build_executes_nothing(toc):
+    pages = sorted((ROOT / "book/executed/quick").rglob("*.ipynb"))
+    before = {p: p.stat().st_mtime_ns for p in [*pages, HTML / "index.html"]}
+    for source in [*(ROOT / "legc_utils").glob("*.py"), *(ROOT / "notebooks").glob("*.ipynb")]:
+        source.touch()  # a new time stamp is not a new content
+    assert build().returncode == 0
+    assert {p: p.stat().st_mtime_ns for p in before} == before
