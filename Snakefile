@@ -68,7 +68,8 @@ rule html:
         f"{executed}/log/html.log",
     shell:
         "(python book/stage.py {profile} {out}/_build/stage && "
-        "jupyter-book build {out}/_build/stage --path-output {out} -W -n --keep-going) > {log} 2>&1 || "
+        "jupyter-book build {out}/_build/stage --path-output {out} -W -n --keep-going && "
+        "python book/tidy_pages.py {out}/_build/html) > {log} 2>&1 || "
         "(tail -40 {log}; exit 1)"
 
 

@@ -39,8 +39,16 @@ def staged(path, dataset):
             cell.source = own_labels(cell.source, dataset)
         elif "name" in (figure := cell.metadata.get("mystnb", {}).get("figure", {})):
             figure["name"] += f"-{dataset}"
-        cell.metadata.pop("papermill", None)
-        cell.metadata.pop("execution", None)  # time stamps: they would make every page look new
+        cell.metadata.pop("papermill", None)  # time stamps: they would make every page look new
+        cell.metadata.pop("execution", None)
+    notebook.metadata.pop("papermill", None)
+    return nbformat.writes(notebook).encode()
+
+
+def prose(path):
+    """An executed prose page, without the cell that papermill put in."""
+    notebook = nbformat.read(path, as_version=4)
+    notebook.cells = [c for c in notebook.cells if "injected-parameters" not in c.metadata.get("tags", [])]
     notebook.metadata.pop("papermill", None)
     return nbformat.writes(notebook).encode()
 
@@ -72,8 +80,7 @@ def main(profile, folder):
     files[Path("_toc.yml")] = yaml.safe_dump(contents(toc, pages), sort_keys=False).encode()
     for path in sorted(book.glob("*.md")):
         made = executed / f"{path.stem}.ipynb"
-        name, source = (made.name, made) if made.exists() else (path.name, path)
-        files[Path(name)] = source.read_bytes()
+        files[Path(made.name if made.exists() else path.name)] = prose(made) if made.exists() else path.read_bytes()
     files[Path("references.bib")] = (book / "references.bib").read_bytes()
     for path in sorted((book / "_static").glob("*")):
         files[Path("_static") / path.name] = path.read_bytes()

@@ -81,7 +81,7 @@ results.save(
     rows, "04_ft_vs_pt", dataset, protocol, out_dir, seeds=seeds, alpha=choices.alpha, rule=choices.rule,
     window=choices.window, overlap=choices.overlap, max_lag=choices.max_lag,
 )  # fmt: skip
-rows.round(4)
+rows.drop(columns=["train_accuracy", "test_samples"]).round(4)
 
 # %% [markdown]
 # `reached` says whether the benchmark was reached at all; a network that never does has no epoch and is read at its
@@ -165,6 +165,7 @@ results.publish(facts)
 # ```{admonition} What could be wrong with it
 # :class: caution
 # All networks are read at the first epoch that reaches the same *training* accuracy; that alone makes their
-# accuracies alike. Pairs in which one side never reaches the benchmark drop out of the difference in epochs. An
-# interval from a handful of seeds is wide; it is a *t* interval and assumes roughly normal differences.
+# accuracies alike. Pairs in which one side never reaches the benchmark drop out of the difference in epochs;
+# "nan" marks an interval with fewer than two pairs left. An interval from a handful of seeds is wide; it is a *t*
+# interval and assumes roughly normal differences.
 # ```

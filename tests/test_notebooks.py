@@ -17,7 +17,7 @@ def cells(path):
 
 
 def test_the_six_notebooks_are_there():
-    expected = "01_sdic 02_windowed_le 03_granger_pruning 04_ft_vs_pt 05_baselines 06_diagnostics".split()
+    expected = ["01_sdic", "02_windowed_le", "03_granger_pruning", "04_ft_vs_pt", "05_baselines", "06_diagnostics"]
     assert NAMES[:6] == expected
 
 
