@@ -140,7 +140,7 @@ def fetch(name, download=True):
 
 
 def unavailable(name, download=False):
-    """Why a data set cannot be loaded here, in one line, or None if it can."""
+    """Why a data set cannot be had here, in one line, or None if it can. Raises ValueError for a corrupt file."""
     try:
         fetch(name, download)
     except FileNotFoundError as error:
@@ -267,7 +267,7 @@ def table():
     for name, source in SOURCES.items():
         reason = unavailable(name)
         size = "–" if reason else " × ".join(map(str, np.shape(_raw(name)[0])))
-        rows.append((name, size, source.citation, source.licence, reason or "yes"))
+        rows.append((name, size, source.citation, source.licence, reason.split(". ")[0] if reason else "yes"))
     return pd.DataFrame(rows, columns=["data set", "rows × features", "source", "licence", "available here"])
 
 

@@ -1,5 +1,7 @@
 """Is a pruned network still the same network? SHAP values and WeightWatcher (sections 3.2, 3.3, 5.1)."""
 
+import contextlib
+import io
 import logging
 
 import numpy as np
@@ -8,9 +10,10 @@ import shap
 import torch
 from scipy import stats
 
+# Importing weightwatcher turns on INFO for every library and prints what hardware it found
 _root_level = logging.getLogger().level
-import weightwatcher  # noqa: E402  importing it turns on INFO for every library; undone in the next line
-
+with contextlib.redirect_stdout(io.StringIO()):
+    import weightwatcher
 logging.getLogger().setLevel(_root_level)
 
 MAX_EXACT = 12  # 2¹² coalitions a row; beyond that exact values are out of reach
@@ -96,4 +99,4 @@ def weightwatcher_table(module, min_evals=8):
         logging.disable(logging.NOTSET)
     found = found.set_index(found.name.astype(int))[["alpha", "alpha_weighted", "num_pl_spikes"]]
     found.columns = ["alpha", "alpha_w", "in_tail"]
-    return table.join(found, on=table.index)
+    return table.join(found)

@@ -24,7 +24,7 @@
 # alpha "lies between 2.0 and 6.0 on every layer" (Table 4, MNIST).
 # ```
 #
-# The Shapley value of feature $i$ averages its effect over all coalitions $S$ of the $d$ other features:
+# The Shapley value of feature $i$, one of $d$, averages its effect over all coalitions $S$ of the others:
 #
 # ```{math}
 # :label: eq-shapley

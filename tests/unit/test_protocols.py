@@ -6,7 +6,7 @@ import pytest
 
 from legc_utils import protocols
 
-# Everything in which `corrected` may differ from `published` (DESIGN.md, section Protocols).
+# Everything in which `corrected` may differ from `published`.
 CORRECTED_FIELDS = {
     "name", "scaling", "stratify", "uci_iris", "accuracy", "min_tsep", "steps", "decimals", "target", "max_lag",
     "test", "lag_choice", "difference", "p_decimals", "correction",
@@ -85,3 +85,35 @@ CHOICES = ("scaling", "output", "init", "loss", "accuracy", "target", "test", "l
 def test_unknown_choice_is_refused_rather_than_taken_for_another(field):
     with pytest.raises(ValueError, match="no-such-choice"):
         protocols.get("published", "iris", **{field: "no-such-choice"})
+
+
+ALLOWED = "dataset protocol seeds out_dir window"
+GIVEN = {"dataset": "iris", "protocol": "published", "seeds": [0, 1], "out_dir": "results", "window": None}
+
+
+def test_parameters_become_a_protocol():
+    assert protocols.from_parameters(dict(GIVEN), ALLOWED) == protocols.get("published", "iris")
+    assert protocols.from_parameters(GIVEN | {"window": 80}, ALLOWED).window == 80
+
+
+def test_lists_given_as_text_are_read():
+    given = GIVEN | {"seeds": "[2, 3]"}
+    protocols.from_parameters(given, ALLOWED)
+    assert given["seeds"] == [2, 3]
+
+
+def test_what_jupyter_itself_defines_is_no_parameter():
+    protocols.from_parameters(GIVEN | {"In": [], "_i1": "", "np": pytest, "get_ipython": print}, ALLOWED)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("dataset", "irsi"), ("protocol", "x"), ("seeds", []), ("seeds", [0, 0]), ("seeds", [-1]), ("seeds", "x"),
+        ("seeds", 3), ("window", 1), ("window", True), ("window", 20.5), ("out_dir", ""), ("dataste", "iris"),
+    ],
+)  # fmt: skip
+def test_wrong_parameters_are_named_with_what_is_allowed(name, value):
+    with pytest.raises(ValueError, match=name) as error:
+        protocols.from_parameters(GIVEN | {name: value}, ALLOWED)
+    assert repr(value) in str(error.value) and ("allowed" in str(error.value))

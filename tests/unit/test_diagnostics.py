@@ -1,0 +1,66 @@
+import logging
+
+import numpy as np
+import pytest
+import shap
+import torch
+
+from legc_utils import diagnostics
+
+
+def network(*sizes):
+    torch.manual_seed(0)
+    pairs = zip(sizes, sizes[1:])
+    return torch.nn.Sequential(*[m for a, b in pairs for m in (torch.nn.Linear(a, b).double(), torch.nn.Sigmoid())])
+
+
+@pytest.fixture(scope="module")
+def data():
+    return np.random.default_rng(0).normal(size=(40, 4))
+
+
+def test_values_sum_to_the_output_above_its_mean(data):
+    module = network(4, 5, 3)
+    values = diagnostics.shap_values(module, data, data[:7])
+    outputs = module(torch.as_tensor(data)).detach().numpy()
+    assert values.shape == (7, 4, 3)
+    np.testing.assert_allclose(values.sum(axis=1), outputs[:7] - outputs.mean(axis=0), atol=1e-12)
+
+
+def test_values_equal_kernel_shap_over_all_coalitions(data):
+    module = network(4, 5, 1)
+    explainer = shap.KernelExplainer(lambda rows: module(torch.as_tensor(rows)).detach().numpy(), data)
+    expected = explainer.shap_values(data[:5], l1_reg=False, silent=True)
+    np.testing.assert_allclose(diagnostics.shap_values(module, data, data[:5]), expected, atol=1e-7)
+
+
+def test_a_feature_without_weights_gets_nothing(data):
+    module = network(4, 5, 1)
+    module[0].weight.data[:, 2] = 0
+    values = diagnostics.shap_values(module, data, data[:5])
+    assert np.abs(values[:, 2]).max() < 1e-12
+    assert diagnostics.shap_importance(values, "abcd").index[-1] == "c"
+
+
+def test_too_many_features_are_refused():
+    with pytest.raises(ValueError, match="13 features.*12"):
+        diagnostics.shap_values(network(13, 2, 1), np.zeros((2, 13)), np.zeros((2, 13)))
+
+
+def test_agreement_of_equal_and_opposite_importances(data):
+    importance = diagnostics.shap_importance(diagnostics.shap_values(network(4, 5, 1), data, data[:5]), "abcd")
+    assert diagnostics.importance_agreement(importance, importance) == {"spearman": 1, "kendall": 1, "top3": 1}
+    assert diagnostics.importance_agreement(importance, -importance)["spearman"] == -1
+
+
+def test_weightwatcher_sees_baked_in_masks_and_names_every_layer():
+    module = network(60, 40, 20, 5)
+    table = diagnostics.weightwatcher_table(module)
+    assert list(table.layer) == [1, 2, 3] and list(table.eigenvalues) == [40, 20, 5]
+    assert table.alpha[:2].notna().all() and np.isnan(table.alpha[2])  # too few eigenvalues is said, not hidden
+    module[0].weight.data[:30] *= 0.01
+    assert diagnostics.weightwatcher_table(module).alpha[0] != table.alpha[0]
+
+
+def test_importing_weightwatcher_left_the_loggers_alone():
+    assert logging.getLogger().level == logging.WARNING

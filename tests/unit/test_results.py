@@ -1,0 +1,81 @@
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+from legc_utils import datasets, paper, results
+
+ROWS = pd.DataFrame({"seed": [0, 1], "accuracy": [0.1 + 0.2, 1 / 3], "epoch": [np.nan, 4.0], "reached": [False, True]})
+
+
+def save(out_dir, **parameters):
+    return results.save(ROWS, "04_ft_vs_pt", "iris", "published", out_dir, **parameters)
+
+
+def test_what_was_saved_comes_back_to_the_last_bit(tmp_path):
+    save(tmp_path)
+    loaded = results.load("04_ft_vs_pt", "iris", "published", tmp_path)
+    pd.testing.assert_frame_equal(loaded.drop(columns=["dataset", "protocol"]), ROWS)
+    assert set(loaded.dataset) == {"iris"} and set(loaded.protocol) == {"published"}
+
+
+def test_the_same_rows_give_the_same_bytes(tmp_path):
+    assert save(tmp_path / "a").read_bytes() == save(tmp_path / "b").read_bytes()
+
+
+def test_provenance_says_where_the_rows_came_from(tmp_path):
+    save(tmp_path, seeds=[0, 1], alpha=np.float64(0.05))
+    made = results.provenance("04_ft_vs_pt", "iris", "published", tmp_path)
+    assert made["parameters"] == {"seeds": [0, 1], "alpha": 0.05}
+    assert made["data_sha256"] == datasets.checksum("iris") and made["packages"]["torch"].startswith("2.13.0")
+    assert {"git_commit", "seconds"} <= set(made)
+
+
+def test_an_interrupted_write_leaves_the_old_result(tmp_path, monkeypatch):
+    path = save(tmp_path)
+    before = path.read_bytes()
+    monkeypatch.setattr(results.Path, "replace", lambda *a: pytest.fail("killed"))
+    with pytest.raises(pytest.fail.Exception):
+        results.save(ROWS * 2, "04_ft_vs_pt", "iris", "published", tmp_path)
+    assert path.read_bytes() == before and json.loads(path.with_suffix(".json").read_text())
+
+
+def test_all_data_sets_of_a_notebook_are_loaded_together(tmp_path):
+    for dataset in ("iris", "cancer"):
+        results.save(ROWS, "n", dataset, "published", tmp_path)
+    assert list(results.load("n", out_dir=tmp_path).dataset.unique()) == ["cancer", "iris"]
+
+
+def test_missing_results_name_the_folder(tmp_path):
+    with pytest.raises(FileNotFoundError, match="04_ft_vs_pt for iris in .*nothing"):
+        results.load("04_ft_vs_pt", "iris", out_dir=tmp_path / "nothing")
+
+
+def test_interval_is_scipys_t_interval_and_skips_nan():
+    values = np.random.default_rng(0).normal(size=12)
+    mean, low, high = results.interval([*values, np.nan])
+    expected = stats.t.interval(0.95, 11, loc=values.mean(), scale=stats.sem(values))
+    np.testing.assert_allclose((mean, low, high), (values.mean(), *expected))
+    assert np.isnan(results.interval([1.0])[1:]).all() and np.isnan(results.interval([])).all()
+
+
+def test_share_beaten_counts_ties_half():
+    assert results.share_beaten(2, [1, 2, 2, 3]) == 0.5
+    assert results.share_beaten(4, [1, 2]) == 1 and results.share_beaten(0, [1, 2]) == 0
+
+
+def test_the_papers_tables_agree_with_each_other_on_weights_and_percent():
+    one, two = paper.TABLE_1, paper.TABLE_2
+    assert (one.flops_dense - one.flops_FT == one.non_causal).all()
+    assert (one.flops_FT == two.flops_FT).all() and (one.accuracy_FT == two.accuracy_FT).all()
+    np.testing.assert_allclose(100 * one.non_causal / one.flops_dense, one.pruned_percent_FT, atol=0.006)
+    np.testing.assert_allclose(100 * (1 - two.flops_PT / one.flops_dense), two.pruned_percent_PT, atol=0.006)
+
+
+def test_printed_collects_a_data_sets_rows_and_leaves_gaps_open():
+    cancer = paper.printed("cancer")
+    assert cancer.loc["FT", "weights"] == 54 and cancer.loc["PT", "epoch"] == 24
+    assert cancer.loc["magnitude", "accuracy"] == 0.8905 and np.isnan(cancer.loc["magnitude", "epoch"])
+    assert paper.printed("mine").isna().all().all()
