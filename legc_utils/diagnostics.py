@@ -12,7 +12,7 @@ from scipy import stats
 
 # Importing weightwatcher turns on INFO for every library and prints what hardware it found
 _root_level = logging.getLogger().level
-with contextlib.redirect_stdout(io.StringIO()):
+with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
     import weightwatcher
 logging.getLogger().setLevel(_root_level)
 
