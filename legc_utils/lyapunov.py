@@ -147,7 +147,7 @@ def divergence(windows, emb_dim=2, lag=1, min_tsep=0, steps=3):
     >>> x = np.empty(2000); x[0] = 0.3
     >>> for i in range(1999): x[i + 1] = 4 * x[i] * (1 - x[i])
     >>> S = divergence(x, min_tsep=1)[0]
-    >>> abs(S[1] - S[0] - np.log(2)) < 0.05   # the logistic map's exponent is ln 2
+    >>> bool(abs(S[1] - S[0] - np.log(2)) < 0.05)  # the logistic map's exponent is ln 2
     True
     """
     windows = np.ascontiguousarray(np.atleast_2d(windows), dtype=np.float64)
