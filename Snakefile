@@ -67,7 +67,7 @@ rule html:
     log:
         f"{executed}/log/html.log",
     shell:
-        "(python book/stage.py {profile} {out}/_build/stage && "
+        "(python book/stage.py {profile} {out}/_build/stage {names} && "
         "jupyter-book build {out}/_build/stage --path-output {out} -W -n --keep-going && "
         "python book/tidy_pages.py {out}/_build/html) > {log} 2>&1 || "
         "(tail -40 {log}; exit 1)"

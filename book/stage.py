@@ -1,7 +1,8 @@
 """Gather what the table of contents names into one folder, ready for jupyter-book.
 
-Usage: python book/stage.py PROFILE FOLDER. Executed notebooks come from book/executed/PROFILE, prose from book/.
-A page is copied only if it changed, so that Sphinx rebuilds no more than it must.
+Usage: python book/stage.py PROFILE FOLDER DATASET …, with the data sets that could be had. Executed notebooks come from
+book/executed/PROFILE, prose from book/. A page is copied only if it changed, so that Sphinx rebuilds no more than it
+must.
 """
 
 import re
@@ -64,11 +65,10 @@ def contents(toc, pages):
     return toc
 
 
-def main(profile, folder):
+def main(profile, folder, *datasets):
     book, executed, stage = Path("book"), Path("book/executed") / profile, Path(folder)
     config = yaml.safe_load(Path("config.yaml").read_text())
     toc = yaml.safe_load(Path("_toc.yml").read_text())
-    datasets = config["profiles"][profile]["datasets"]
     files = {Path("_config.yml"): Path("_config.yml").read_bytes()}
     pages = []
     for notebook in config["notebooks"]:

@@ -188,11 +188,11 @@ results.publish(facts)
 #   {glue:text}`exponent_median:.1f` nats per *million* iterates (median over twins; 90 % of them lie between
 #   {glue:text}`exponent_low:.1f` and {glue:text}`exponent_high:.1f`), and {glue:text}`contracting_percent:.0f` % of
 #   the twins are then *coming closer*.
-# - **The estimator disagrees.** On the same runs Rosenstein's windowed exponent is positive in
+# - **Estimator.** On the same runs Rosenstein's windowed exponent is positive in
 #   {glue:text}`difference_positive:.0f` % of the windows of the difference series and in
-#   {glue:text}`raw_positive:.0f` % of those of the raw weights. So "positive in the windows" and "grows" are
+#   {glue:text}`raw_positive:.0f` % of those of the raw weights. "Positive in the windows" and "grows" are
 #   different statements.
-# - **δ₀ is small enough.** A nudge a hundred times smaller changes the growth by at most
+# - **Size of δ₀.** A nudge a hundred times smaller changes the growth by at most
 #   {glue:text}`worst_ratio:.3f` %.
 #
 # ```{admonition} What could be wrong with it

@@ -158,12 +158,12 @@ results.publish(facts)
 # %% [markdown]
 # ## What we found
 #
-# - **The paper's observation holds**: {glue:text}`weights_positive:.1f` % of the windows of real weights have a
+# - **Weights**: {glue:text}`weights_positive:.1f` % of the windows of real weights have a
 #   positive exponent (median {glue:text}`weights_le:.2f` nats per iterate).
-# - **It does not mean what it is said to mean.** White noise is positive in {glue:text}`noise_positive:.0f` % of
+# - **Controls**: white noise is positive in {glue:text}`noise_positive:.0f` % of
 #   its windows (median {glue:text}`noise_le:.2f`), a random walk in {glue:text}`walk_positive:.0f` %, a trend with
-#   a little noise in {glue:text}`trend_positive:.0f` %. None of these is chaotic.
-# - **The cause** is in equation {eq}`eq-rosenstein`: the neighbour at $k = 0$ was *picked* for being near, and at
+#   a little noise in {glue:text}`trend_positive:.0f` %. None of these three is chaotic.
+# - **Why noise can be positive** is in equation {eq}`eq-rosenstein`: the neighbour at $k = 0$ was *picked* for being near, and at
 #   $k = 1$ it no longer is picked. The logistic map itself comes out at {glue:text}`logistic_le:.2f`, against
 #   $\ln 2 =$ {glue:text}`log2:.2f`.
 #

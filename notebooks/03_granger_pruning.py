@@ -155,13 +155,13 @@ results.publish(dict(
 # %% [markdown]
 # ## What we found
 #
-# - **The number of non-causal weights is a property of the seed.** LEGCNet-FT finds
-#   {glue:text}`ft_least:.0f` to {glue:text}`ft_most:.0f` of {glue:text}`n_weights:.0f` over the seeds of this page.
+# - **Seeds.** LEGCNet-FT finds
+#   {glue:text}`ft_least:.0f` to {glue:text}`ft_most:.0f` of {glue:text}`n_weights:.0f` weights non-causal over the seeds of this page.
 #   Table 1 prints {glue:text}`printed`.
-# - **It is also a property of the lag rule.** For the first seed a single fixed lag would call
+# - **Lags.** For the first seed a single fixed lag would call
 #   {glue:text}`single_least:.0f` to {glue:text}`single_most:.0f` weights non-causal, depending on the lag; the
 #   smallest p-value over all of them leaves {glue:text}`min_rule:.0f`.
-# - **Noise passes the test.** Exponents shuffled in time are called causal in {glue:text}`ft_noise:.0f` % (FT) and
+# - **Noise.** Exponents shuffled in time are called causal in {glue:text}`ft_noise:.0f` % (FT) and
 #   {glue:text}`pt_noise:.0f` % (PT) of the cases, where a {glue:text}`level:.0f` % test should say
 #   {glue:text}`level:.0f` %. The real ones: {glue:text}`ft_causal:.0f` % and {glue:text}`pt_causal:.0f` %.
 #

@@ -151,7 +151,7 @@ results.publish(facts)
 # %% [markdown]
 # ## What we found
 #
-# - **The dense network is the paper's**: the best of {glue:text}`n_seeds:.0f` seeds reaches
+# - **Dense network**: the best of {glue:text}`n_seeds:.0f` seeds reaches
 #   {glue:text}`best_dense:.4f` on the test set; the paper prints {glue:text}`printed_dense:.4f`.
 # - **Accuracy**: FT minus dense is {glue:text}`accuracy_FT_mean:.2f` percentage points (95 % interval
 #   {glue:text}`accuracy_FT_low:.2f` to {glue:text}`accuracy_FT_high:.2f`), PT minus dense

@@ -158,7 +158,7 @@ results.publish(dict(
 #   {glue:text}`magnitude:.2f`.
 # - **The yardstick**: two dense networks that differ only in their seed agree at {glue:text}`yardstick:.2f`. A
 #   pruned network above that line has kept more of its parent's reasoning than another seed would have.
-# - **WeightWatcher has nothing to say here**: the largest spectrum has {glue:text}`most_eigenvalues:.0f`
+# - **WeightWatcher**: the largest spectrum has {glue:text}`most_eigenvalues:.0f`
 #   eigenvalues, and {glue:text}`fitted:.0f` layers could be fitted. Table 4 is about MNIST alone.
 #
 # ```{admonition} What could be wrong with it
