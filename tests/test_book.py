@@ -13,7 +13,9 @@ HTML = ROOT / "_build/quick/_build/html"
 
 
 def build():
-    return subprocess.run(["make", "book", "PROFILE=quick"], cwd=ROOT, capture_output=True, text=True)
+    return subprocess.run(
+        ["make", "--no-print-directory", "book", "PROFILE=quick"], cwd=ROOT, capture_output=True, text=True
+    )
 
 
 @pytest.fixture(scope="module")
