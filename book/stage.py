@@ -13,8 +13,6 @@ from pathlib import Path
 import nbformat
 import yaml
 
-MATHJAX = ("tex-mml-chtml.js", "output/chtml/fonts")  # all that the pages load of MathJax
-
 
 def write(path, content):
     """Write bytes only where they differ from what is there."""
@@ -80,14 +78,19 @@ def main(profile, folder, *datasets):
     files[Path("_toc.yml")] = yaml.safe_dump(contents(toc, pages), sort_keys=False).encode()
     for path in sorted(book.glob("*.md")):
         made = executed / f"{path.stem}.ipynb"
-        files[Path(made.name if made.exists() else path.name)] = prose(made) if made.exists() else path.read_bytes()
+        if made.exists():
+            files[Path(made.name)] = prose(made)
+        else:
+            files[Path(path.name)] = path.read_bytes()
     files[Path("references.bib")] = (book / "references.bib").read_bytes()
     for path in sorted((book / "_static").glob("*")):
         files[Path("_static") / path.name] = path.read_bytes()
     mathjax = Path(find_spec("mathjax").origin).parent / "static" / "mathjax" / "es5"
-    for wanted in MATHJAX:
-        for path in [mathjax / wanted] if (mathjax / wanted).is_file() else (mathjax / wanted).rglob("*.woff"):
-            files[Path("assets/mathjax") / path.relative_to(mathjax)] = path.read_bytes()
+    for path in [
+        mathjax / "tex-mml-chtml.js",
+        *(mathjax / "output/chtml/fonts").rglob("*.woff"),
+    ]:  # all that pages load
+        files[Path("assets/mathjax") / path.relative_to(mathjax)] = path.read_bytes()
     for path, content in files.items():
         write(stage / path, content)
     for path in stage.rglob("*"):

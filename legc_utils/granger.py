@@ -15,7 +15,7 @@ from statsmodels.tools.sm_exceptions import InfeasibleTestError
 from statsmodels.tsa.ar_model import ar_select_order
 from statsmodels.tsa.stattools import adfuller, grangercausalitytests
 
-from legc_utils.protocols import CHOICES
+from legc_utils.protocols import CHOICES, check_choices
 
 TESTS = CHOICES["test"]
 _BLOCK = 8  # series worked on together: the innermost loops fill the vector units
@@ -178,8 +178,7 @@ def granger_pvalues(target, series, max_lag=14, test="ssr_chi2test"):
         For an unknown test, max_lag < 1, shapes that do not fit, or a target that is not finite.
     """
     target, series = np.asarray(target, dtype=np.float64), np.asarray(series, dtype=np.float64)
-    if test not in TESTS:
-        raise ValueError(f"test={test!r} is unknown; allowed: {', '.join(TESTS)}")
+    check_choices(test=test)
     if not isinstance(max_lag, int | np.integer) or max_lag < 1:
         raise ValueError(f"max_lag={max_lag!r} is not allowed; give a whole number of at least 1")
     if target.ndim != 1 or series.ndim != 2 or len(target) != len(series):

@@ -26,6 +26,13 @@ CHOICES = {
 }
 
 
+def check_choices(**choices):
+    """Raise ValueError, naming the value and what is allowed, unless every choice is one of `CHOICES`."""
+    for name, value in choices.items():
+        if value not in CHOICES[name]:
+            raise ValueError(f"{name}={value!r} is unknown; allowed: {', '.join(map(str, CHOICES[name]))}")
+
+
 @dataclass(frozen=True)
 class Protocol:
     """Every choice between raw data and verdict. Units: epochs, iterates (SGD steps), nats.
@@ -80,9 +87,7 @@ class Protocol:
     correction: str | None = None
 
     def __post_init__(self):
-        for name, allowed in CHOICES.items():
-            if getattr(self, name) not in allowed:
-                raise ValueError(f"{name}={getattr(self, name)!r} is unknown; allowed: {', '.join(map(str, allowed))}")
+        check_choices(**{name: getattr(self, name) for name in CHOICES})
 
 
 _PUBLISHED = {

@@ -16,7 +16,7 @@ from legc_utils import granger, lyapunov, protocols, training
 def _check_rule(alpha, rule, correction):
     if not 0 < alpha < 1:
         raise ValueError(f"alpha={alpha!r} is not allowed; give a level between 0 and 1")
-    protocols.get(rule=rule, correction=correction)
+    protocols.check_choices(rule=rule, correction=correction)
 
 
 def legc_mask(pvalues, alpha=0.05, rule="noncausal", correction=None):
@@ -155,6 +155,7 @@ def horizon(split, protocol, variant="FT"):
 class Selection:
     """What LEGC saw and what it chose, for S seeds.
 
+    runs : training.Runs, the dense training that was followed
     exponents : float64 (n_windows, S, n_weights), nats per iterate
     target : float64 (n_windows, S), misclassified share at each window's last iterate
     pvalues : float64 (S, n_weights), the smallest over the lags that the protocol looks at
@@ -162,6 +163,7 @@ class Selection:
     """
 
     horizon: Horizon
+    runs: training.Runs
     exponents: np.ndarray
     target: np.ndarray
     pvalues: np.ndarray
@@ -211,7 +213,7 @@ def find_masks(split, hidden, seeds, protocol="published", variant="FT", initial
         p = granger.protocol_pvalues(target[:, s], exponents[:, s], protocol, look.max_lag)
         pvalues[s] = p.min(axis=0)
         masks[s] = legc_mask(p, protocol.alpha, protocol.rule, protocol.correction)
-    return Selection(look, exponents, target, pvalues, masks)
+    return Selection(look, runs, exponents, target, pvalues, masks)
 
 
 def random_masks(masks, seeds):

@@ -140,12 +140,17 @@ def one_hot(y, n_outputs):
 
 
 @njit(cache=True, error_model="numpy")
-def _sigmoid_layer(w, b, x, out):
-    for i in range(out.size):
-        z = b[i]
-        for j in range(x.size):
-            z += w[i * x.size + j] * x[j]
-        out[i] = 1.0 / (1.0 + np.exp(-z))
+def _activate(w, b, a, layers):
+    """Forward pass of one sigmoid network: fills a (all units) behind the inputs that stand at its start."""
+    wo, bo, ao = 0, 0, 0
+    for layer in range(layers.size - 1):
+        fan_in, fan_out = layers[layer], layers[layer + 1]
+        for i in range(fan_out):
+            z = b[bo + i]
+            for j in range(fan_in):
+                z += w[wo + i * fan_in + j] * a[ao + j]
+            a[ao + fan_in + i] = 1.0 / (1.0 + np.exp(-z))
+        wo, bo, ao = wo + fan_in * fan_out, bo + fan_out, ao + fan_in
 
 
 @njit(cache=True, parallel=True, error_model="numpy")
@@ -156,15 +161,8 @@ def _sigmoid_outputs(weights, biases, X, layers):
         a = np.empty(layers.sum())
         for i in range(len(X)):
             a[: layers[0]] = X[i]
-            wo, bo, ao = 0, 0, 0
-            for layer in range(layers.size - 1):
-                fan_in, fan_out = layers[layer], layers[layer + 1]
-                an = ao + fan_in
-                _sigmoid_layer(
-                    weights[m, wo : wo + fan_in * fan_out], biases[m, bo : bo + fan_out], a[ao:an], a[an : an + fan_out]
-                )
-                wo, bo, ao = wo + fan_in * fan_out, bo + fan_out, an
-            out[m, i] = a[ao : ao + layers[-1]]
+            _activate(weights[m], biases[m], a, layers)
+            out[m, i] = a[a.size - layers[-1] :]
     return out
 
 
@@ -199,12 +197,8 @@ def _sgd_by_sample(weights, biases, masks, X, T, layers, start, stop, rate, reco
         for step in range(start, stop):
             x, t = X[step % len(X)], T[step % len(X)]
             a[: layers[0]] = x
-            wo, bo, ao = 0, 0, 0
-            for layer in range(n_layers):
-                fan_in, fan_out = layers[layer], layers[layer + 1]
-                an = ao + fan_in
-                _sigmoid_layer(w[wo : wo + fan_in * fan_out], b[bo : bo + fan_out], a[ao:an], a[an : an + fan_out])
-                wo, bo, ao = wo + fan_in * fan_out, bo + fan_out, an
+            _activate(w, b, a, layers)
+            wo, bo, ao = w.size, b.size, n_units - layers[-1]
             for i in range(layers[-1]):
                 y = a[ao + i]
                 delta[ao + i] = 2 * (y - t[i]) * y * (1 - y)

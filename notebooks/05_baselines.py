@@ -64,9 +64,9 @@ print(f"{dataset}: {n_weights} weights, {draws} random masks for each of seeds {
 # ## Masks of equal size
 
 # %%
-dense = training.train_ensemble(split, choices.hidden, seeds, choices, epochs=choices.recorded_epochs)
-legc = pruning.find_masks(split, choices.hidden, seeds, choices, "FT").masks
-magnitude = pruning.magnitude_masks(legc, dense.final_weights)
+chosen = pruning.find_masks(split, choices.hidden, seeds, choices, "FT")
+legc = chosen.masks
+magnitude = pruning.magnitude_masks(legc, chosen.runs.final_weights)
 random = [pruning.random_masks(legc, [1000 * seed + draw for seed in seeds]) for draw in range(draws)]
 models = ["dense", "FT", "magnitude"] + ["random"] * draws
 masks = np.stack([np.ones_like(legc), legc, magnitude, *random], axis=1)

@@ -69,11 +69,11 @@ print(f"{dataset}: network {layers}, seeds {seeds}")
 # ## Five networks a seed, trained to the end
 
 # %%
-dense = training.train_ensemble(split, choices.hidden, seeds, choices, epochs=choices.recorded_epochs)
-full, partial = (pruning.find_masks(split, choices.hidden, seeds, choices, v).masks for v in ("FT", "PT"))
+full, partial = (pruning.find_masks(split, choices.hidden, seeds, choices, v) for v in ("FT", "PT"))
 masks = {
-    "dense": np.ones_like(full), "FT": full, "PT": partial,
-    "random": pruning.random_masks(full, seeds), "magnitude": pruning.magnitude_masks(full, dense.final_weights),
+    "dense": np.ones_like(full.masks), "FT": full.masks, "PT": partial.masks,
+    "random": pruning.random_masks(full.masks, seeds),
+    "magnitude": pruning.magnitude_masks(full.masks, full.runs.final_weights),
 }  # fmt: skip
 runs = training.train_ensemble(
     split, choices.hidden, seeds, choices, masks=np.stack(list(masks.values()), axis=1),
