@@ -6,83 +6,216 @@ point of the delay space is paired with its nearest neighbour, and S(k) is the m
 pairs k iterates later. A straight rise of S is the exponent; the paper reads it off the first iterate alone.
 """
 
+from collections import namedtuple
+
 import numpy as np
 from numba import njit, prange
 
 STATIC_RANGE = 1e-5  # LE_window.m: a window that moves less than this has LE 0
+_SHIFTS, _MOST_SHIFTS = 8, 32  # places in sorted order that are compared for all points together, at a time and in all
+_BLOCK = 16  # windows that share one work space; in a trajectory, columns that are copied together
+
+
+# The flags tell the compiler that there is no NaN and that 0 = -0: without them it may not use whole vectors
+@njit(cache=True, error_model="numpy", fastmath={"nnan", "nsz"})
+def _bounds(x):
+    low = high = x[0]
+    for v in x:
+        low = v if v < low else low
+        high = v if v > high else high
+    return low, high
 
 
 @njit(cache=True, error_model="numpy")
-def _sorted_order(x, order, start):
-    """Indices that sort x, into order: buckets of equal width, then insertion sort, as most buckets hold few."""
-    low, high = x.min(), x.max()
-    n_buckets = start.size - 1
-    scale = n_buckets * (1 - 1e-9) / (high - low) if high - low > 1e-290 else 0.0
+def _sort_points(x, emb_dim, lag, space):
+    """Points of the delay space in the order of their first coordinate, and their times.
+
+    Buckets of equal width, then insertion sort, as most buckets hold one point at most.
+    """
+    points, times, bucket, start = space.points, space.times, space.bucket, space.start
+    first, n = points[0], times.size
+    low, high = _bounds(x[:n])
+    scale = (start.size - 1) * (1 - 1e-9) / (high - low) if high - low > 1e-290 else 0.0
+    for i in range(n):
+        bucket[i] = np.uint32((x[i] - low) * scale)
     start[:] = 0
-    for v in x:
-        start[int((v - low) * scale) + 1] += 1
-    for b in range(n_buckets):
-        start[b + 1] += start[b]
-    for i in range(x.size - 1, -1, -1):
-        b = int((x[i] - low) * scale) + 1
-        start[b] -= 1
-        order[start[b]] = i
-    for p in range(1, x.size):
-        i, q = order[p], p
-        while q > 0 and x[order[q - 1]] > x[i]:
-            order[q] = order[q - 1]
+    for b in bucket:
+        start[b] += 1
+    total = 0
+    for b in range(start.size):
+        total, start[b] = total + start[b], total
+    for i in range(n):
+        p = start[bucket[i]]
+        start[bucket[i]] = p + 1
+        first[p], times[p] = x[i], i
+    for p in range(1, n):
+        value, time, q = first[p], times[p], p
+        while q > 0 and first[q - 1] > value:
+            first[q], times[q] = first[q - 1], times[q - 1]
             q -= 1
-        order[q] = i
+        first[q], times[q] = value, time
+    for k in range(1, emb_dim):
+        for p in range(n):
+            points[k, p] = x[int(times[p]) + k * lag]
+
+
+@njit(cache=True, error_model="numpy")
+def _squared_distances(points, times, shift, min_tsep, d):
+    """d[p] from each point to the one `shift` places on; NaN where they coincide or are too close in time."""
+    n, last = times.size - shift, len(points) - 1
+    for k in range(last):
+        a, b = points[k, :n], points[k, shift:]
+        for p in range(n):
+            d[p] = (d[p] if k else 0.0) + (b[p] - a[p]) ** 2
+    a, b, time_a, time_b = points[last, :n], points[last, shift:], times[:n], times[shift:]
+    for p in range(n):
+        distance = (d[p] if last else 0.0) + (b[p] - a[p]) ** 2
+        d[p] = distance if (distance > 0.0) & (abs(time_b[p] - time_a[p]) > min_tsep) else np.nan
+
+
+@njit(cache=True, error_model="numpy")
+def _keep_nearer(d, times, least, nearest):
+    """Where d is nearer than `least`, or as near and later, it takes its place. No branches: whole vectors at once."""
+    for p in range(least.size):
+        nearer = (d[p] < least[p]) | ((d[p] == least[p]) & (times[p] > nearest[p]))
+        least[p] = d[p] if nearer else least[p]
+        nearest[p] = times[p] if nearer else nearest[p]
+
+
+@njit(cache=True, error_model="numpy")
+def _find_neighbours(points, times, min_tsep, d, least, nearest):
+    """The nearest neighbour's time and squared distance, for points that are sorted by their first coordinate.
+
+    Of equally near neighbours the latest counts, as in TISEAN. Nearly all neighbours are a few places away, so
+    these are compared for all points together; then each point's search goes on outwards for as long as the
+    first coordinate alone is not too far.
+    """
+    emb_dim, n = points.shape
+    least[:], nearest[:] = np.inf, -1.0
+    shifts, unsure = 0, n
+    while unsure > n // 8 and shifts < min(_MOST_SHIFTS, n - 1):
+        until = min(shifts + _SHIFTS, n - 1)
+        for shift in range(shifts + 1, until + 1):
+            _squared_distances(points, times, shift, min_tsep, d)
+            _keep_nearer(d, times[shift:], least[: n - shift], nearest[: n - shift])
+            _keep_nearer(d, times, least[shift:], nearest[shift:])
+        shifts, unsure = until, 0
+        a, b, least_a, least_b = points[0], points[0, until + 1 :], least, least[until + 1 :]
+        for p in range(n - until - 1):
+            gap = (b[p] - a[p]) ** 2
+            unsure += (gap <= least_a[p]) + (gap <= least_b[p])
+    for p in range(n):
+        repeated = p > 0 and min_tsep == 0
+        for k in range(emb_dim):
+            repeated &= points[k, p] == points[k, p - 1]
+        if repeated:  # long constant stretches would cost a search through all their points, for each of them
+            least[p], nearest[p] = least[p - 1], nearest[p - 1]
+            continue
+        for side in (-1, 1):
+            q = p + side * (shifts + 1)
+            while 0 <= q < n:
+                distance = (points[0, q] - points[0, p]) ** 2
+                if distance > least[p]:
+                    break
+                for k in range(1, emb_dim):
+                    distance += (points[k, q] - points[k, p]) ** 2
+                if 0.0 < distance <= least[p] and abs(times[q] - times[p]) > min_tsep:
+                    if distance < least[p] or times[q] > nearest[p]:
+                        least[p], nearest[p] = distance, times[q]
+                q += side
+
+
+@njit(cache=True, error_model="numpy")
+def _mean_log(squares):
+    """Mean logarithm of distances, given their squares; those that are 0, or inf for want of a neighbour, do not count.
+
+    One logarithm serves many factors, as long as their product is far from under- and overflow.
+    """
+    total, count, product = 0.0, 0, 1.0
+    for d in squares:
+        if 0.0 < d < np.inf:
+            count += 1
+            if 1e-140 < d < 1e140 and 1e-140 < product < 1e140:
+                product *= d
+            else:
+                total += np.log(d) + np.log(product)
+                product = 1.0
+    return 0.5 * (total + np.log(product)) / count if count else np.nan
+
+
+_WorkSpace = namedtuple("_WorkSpace", "points times d least nearest bucket start")
+
+
+@njit(cache=True, error_model="numpy")
+def _work_space(n_ref, emb_dim):
+    """Arrays for one window at a time; integers are kept as float64 where they share vectors with distances."""
+    rows = np.empty((4, n_ref))
+    bucket, start = np.empty(n_ref, np.uint32), np.empty(2 * n_ref, np.uint32)
+    return _WorkSpace(np.empty((emb_dim, n_ref)), rows[0], rows[1], rows[2], rows[3], bucket, start)
+
+
+@njit(cache=True, error_model="numpy")
+def _window_divergence(x, emb_dim, lag, min_tsep, space, S):
+    """S(0 … S.size - 1) of one window x; `space` is overwritten."""
+    _sort_points(x, emb_dim, lag, space)
+    times, nearest, d = space.times, space.nearest, space.d
+    _find_neighbours(space.points, times, min_tsep, d, space.least, nearest)
+    S[0] = _mean_log(space.least)
+    for s in range(1, S.size):
+        for p in range(times.size):
+            i, j = int(times[p]) + s, int(nearest[p]) + s
+            d[p] = 0.0 if nearest[p] >= 0.0 else np.inf
+            for k in range(0, emb_dim * lag, lag):
+                d[p] += (x[i + k] - x[j + k]) ** 2
+        S[s] = _mean_log(d)
 
 
 @njit(cache=True, parallel=True, error_model="numpy")
-def _divergence(windows, emb_dim, lag, min_tsep, steps, n_out):
-    """S(0 … n_out - 1) of each row of `windows`.
+def _divergence(windows, emb_dim, lag, min_tsep, steps):
+    """S(0 … steps) of each row of `windows`."""
+    n_windows, length = windows.shape
+    n_ref = length - (emb_dim - 1) * lag - steps
+    S = np.empty((n_windows, steps + 1))
+    for block in prange((n_windows + _BLOCK - 1) // _BLOCK):
+        space = _work_space(n_ref, emb_dim)
+        for w in range(block * _BLOCK, min((block + 1) * _BLOCK, n_windows)):
+            _window_divergence(windows[w], emb_dim, lag, min_tsep, space, S[w])
+    return S
 
-    Points are visited in the order of their first coordinate, so that a search can stop where that coordinate alone
-    is too far. Of equally near neighbours the latest counts, as in TISEAN.
+
+@njit(cache=True, parallel=True, error_model="numpy")
+def _exponents(series, starts, window, emb_dim, lag, min_tsep, steps, factor):
+    """LE = S(1) - S(0) of every column of `series` in the window behind every start; float64 (starts, columns).
+
+    Row numbers wrap around, so that `series` may be a ring. factor: 10**decimals to round to, or 0.
     """
-    span = (emb_dim - 1) * lag
-    n_ref = windows.shape[1] - span - steps
-    out = np.empty((windows.shape[0], n_out))
-    for w in prange(windows.shape[0]):
-        x = windows[w]
-        order, start = np.empty(n_ref, np.int64), np.empty(n_ref // 2 + 2, np.int64)
-        _sorted_order(x[:n_ref], order, start)
-        first = x[order]
-        total, count, product = np.zeros(n_out), np.zeros(n_out), np.ones(n_out)
-        for p in range(n_ref):
-            i = order[p]
-            best, nearest = np.inf, -1
-            for side in (-1, 1):
-                q = p + side
-                while 0 <= q < n_ref:
-                    d = (first[p] - first[q]) ** 2
-                    if d > best:
-                        break
-                    j = order[q]
-                    for k in range(lag, span + 1, lag):
-                        d += (x[i + k] - x[j + k]) ** 2
-                    if 0.0 < d <= best and abs(i - j) > min_tsep and (d < best or j > nearest):
-                        best, nearest = d, j
-                    q += side
-            if nearest < 0:
+    n_rows, n_columns = series.shape
+    n_ref = window - (emb_dim - 1) * lag - steps
+    n_blocks = (n_columns + _BLOCK - 1) // _BLOCK
+    out = np.zeros((starts.size, n_columns))
+    for task in prange(starts.size * n_blocks):
+        start, first = starts[task // n_blocks], task % n_blocks * _BLOCK
+        width = min(_BLOCK, n_columns - first)
+        columns, space, S = np.empty((_BLOCK, window)), _work_space(n_ref, emb_dim), np.empty(2)
+        for t in range(window):
+            row = series[(start + t) % n_rows]
+            for c in range(width):
+                columns[c, t] = row[first + c]
+        for c in range(width):
+            x = columns[c]
+            low, high = _bounds(x)
+            if high - low < STATIC_RANGE:
                 continue
-            for s in range(n_out):
-                d = 0.0
-                for k in range(s, s + span + 1, lag):
-                    d += (x[i + k] - x[nearest + k]) ** 2
-                if d > 0.0:
-                    count[s] += 1
-                    # one logarithm for many factors, as long as the product is far from under- and overflow
-                    if 1e-140 < d < 1e140 and 1e-140 < product[s] < 1e140:
-                        product[s] *= d
-                    else:
-                        total[s] += np.log(d)
-                        total[s] += np.log(product[s])
-                        product[s] = 1.0
-        for s in range(n_out):
-            out[w, s] = 0.5 * (total[s] + np.log(product[s])) / count[s] if count[s] else np.nan
+            if factor:
+                for t in range(window):
+                    x[t] = np.rint(x[t] * factor) / factor
+                low, high = _bounds(x)
+                if high == low:
+                    continue
+            for t in range(window):  # to [0, 1] as in TISEAN: LE does not depend on it, but near ties do
+                x[t] = (x[t] - low) / (high - low)
+            _window_divergence(x, emb_dim, lag, min_tsep, space, S)
+            out[task // n_blocks, first + c] = S[1] - S[0]
     return out
 
 
@@ -104,6 +237,19 @@ def check_window(window, overlap=0.0, emb_dim=2, lag=1, min_tsep=0, steps=3):
         )
     if not 0 <= overlap < 1:
         raise ValueError(f"overlap={overlap!r} is not allowed; give a share from 0 up to, not including, 1")
+
+
+def _check_finite(weights):
+    if not np.isfinite(weights).all():
+        raise ValueError("trajectory holds NaN or infinite values; allowed: finite numbers")
+
+
+def _kernel_choices(window, overlap, decimals=None, emb_dim=2, lag=1, min_tsep=0, steps=3):
+    """What `_exponents` takes behind its starts, checked."""
+    check_window(window, overlap, emb_dim, lag, min_tsep, steps)
+    if not (decimals is None or isinstance(decimals, int | np.integer) and decimals >= 0):
+        raise ValueError(f"decimals={decimals!r} is not allowed; give None or a whole number of at least 0")
+    return window, emb_dim, lag, min_tsep, steps, 0.0 if decimals is None else 10.0**decimals
 
 
 def stride(window, overlap):
@@ -156,7 +302,7 @@ def divergence(windows, emb_dim=2, lag=1, min_tsep=0, steps=3):
     check_window(windows.shape[1], 0.0, emb_dim, lag, min_tsep, steps)
     if not np.isfinite(windows).all():
         raise ValueError("windows holds NaN or infinite values; allowed: finite numbers")
-    return _divergence(windows, emb_dim, lag, min_tsep, steps, steps + 1)
+    return _divergence(windows, emb_dim, lag, min_tsep, steps)
 
 
 class StreamingLyapunov:
@@ -179,11 +325,8 @@ class StreamingLyapunov:
     """
 
     def __init__(self, n_weights, window=200, overlap=0.1, *, decimals=None, **divergence_kwargs):
-        check_window(window, overlap, **divergence_kwargs)
+        self._choices = _kernel_choices(window, overlap, decimals, **divergence_kwargs)
         self.window, self.stride = window, stride(window, overlap)
-        self.decimals = decimals
-        defaults = {"emb_dim": 2, "lag": 1, "min_tsep": 0, "steps": 3}
-        self._choices = tuple((defaults | divergence_kwargs).values())
         self._ring = np.empty((window, n_weights))
         self._seen = 0
         self._exponents = []
@@ -193,8 +336,7 @@ class StreamingLyapunov:
         weights = np.atleast_2d(np.asarray(weights, dtype=np.float64))
         if weights.ndim != 2 or weights.shape[1] != self._ring.shape[1]:
             raise ValueError(f"weights has shape {weights.shape}; allowed: (n_steps, {self._ring.shape[1]})")
-        if not np.isfinite(weights).all():
-            raise ValueError("trajectory holds NaN or infinite values; allowed: finite numbers")
+        _check_finite(weights)
         while len(weights):
             to_end = self._to_window_end()
             slot = self._seen % self.window
@@ -203,30 +345,13 @@ class StreamingLyapunov:
             self._seen += n
             weights = weights[n:]
             if n == to_end:
-                self._exponents.append(self._exponent())
+                start = np.array([self._seen % self.window])
+                self._exponents.append(_exponents(self._ring, start, *self._choices)[0])
 
     def _to_window_end(self):
         if self._seen < self.window:
             return self.window - self._seen
         return self.stride - (self._seen - self.window) % self.stride
-
-    def _exponent(self):
-        first = self._seen % self.window
-        windows = np.ascontiguousarray(np.concatenate([self._ring[first:], self._ring[:first]]).T)
-        low = windows.min(axis=1, keepdims=True)
-        span = windows.max(axis=1, keepdims=True) - low
-        moving = span[:, 0] >= STATIC_RANGE
-        if self.decimals is not None:
-            windows = np.round(windows, self.decimals)
-            low = windows.min(axis=1, keepdims=True)
-            span = windows.max(axis=1, keepdims=True) - low
-            moving &= span[:, 0] > 0
-        exponents = np.zeros(len(windows))
-        if moving.any():
-            # Rescaled to [0, 1] as in TISEAN: no exponent depends on it, but near ties between neighbours do
-            S = _divergence((windows[moving] - low[moving]) / span[moving], *self._choices, 2)
-            exponents[moving] = S[:, 1] - S[:, 0]
-        return exponents
 
     def result(self):
         """Exponents of all whole windows so far, float64 (n_windows, n_weights), in nats per iterate."""
@@ -264,11 +389,12 @@ def windowed_lyapunov(trajectory, window=200, overlap=0.1, **divergence_kwargs):
     A positive value is not evidence of chaos: picking the *nearest* neighbour biases S(1) − S(0) upwards, and
     white noise is positive in every window.
     """
-    trajectory = np.asarray(trajectory, dtype=np.float64)
+    choices = _kernel_choices(window, overlap, **divergence_kwargs)
+    trajectory = np.ascontiguousarray(trajectory, dtype=np.float64)
     if trajectory.ndim != 2:
         raise ValueError(f"trajectory has shape {trajectory.shape}; allowed: (n_steps, n_weights)")
-    stream = StreamingLyapunov(trajectory.shape[1], window, overlap, **divergence_kwargs)
     if window > len(trajectory):
         raise ValueError(f"window={window} is longer than the run; allowed: at most {len(trajectory)} iterates")
-    stream.update(trajectory)
-    return stream.result()
+    _check_finite(trajectory)
+    starts = window_ends(len(trajectory), window, overlap) - (window - 1)
+    return _exponents(trajectory, starts, *choices)
