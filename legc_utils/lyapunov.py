@@ -12,7 +12,7 @@ import numpy as np
 from numba import njit, prange
 
 STATIC_RANGE = 1e-5  # LE_window.m: a window that moves less than this has LE 0
-_SHIFTS, _MOST_SHIFTS = 8, 32  # places in sorted order that are compared for all points together, at a time and in all
+_SHIFTS, _MOST_SHIFTS = 8, 16  # places in sorted order that are compared for all points together, at a time and in all
 _BLOCK = 16  # windows that share one work space; in a trajectory, columns that are copied together
 
 
@@ -119,9 +119,9 @@ def _find_neighbours(points, times, min_tsep, d, least, nearest):
                     break
                 for k in range(1, emb_dim):
                     distance += (points[k, q] - points[k, p]) ** 2
-                if 0.0 < distance <= least[p] and abs(times[q] - times[p]) > min_tsep:
-                    if distance < least[p] or times[q] > nearest[p]:
-                        least[p], nearest[p] = distance, times[q]
+                allowed = distance > 0.0 and abs(times[q] - times[p]) > min_tsep
+                if allowed and (distance < least[p] or (distance == least[p] and times[q] > nearest[p])):
+                    least[p], nearest[p] = distance, times[q]
                 q += side
 
 
