@@ -7,9 +7,10 @@ longest lag are built once and every shorter lag adds one row to them.
 """
 
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
-from numba import njit, prange
+from numba import get_num_threads, njit, prange
 from scipy import special
 from statsmodels.tools.sm_exceptions import InfeasibleTestError
 from statsmodels.tsa.ar_model import ar_select_order
@@ -18,7 +19,7 @@ from statsmodels.tsa.stattools import adfuller, grangercausalitytests
 from legc_utils.protocols import CHOICES, check_choices
 
 TESTS = CHOICES["test"]
-_BLOCK = 8  # series worked on together: the innermost loops fill the vector units
+_BLOCK = 64  # series worked on together: long enough for vector code to pay, short enough for the cache
 _CONDITION = 1e-4  # below this share of independent variance, sums of products are not trusted
 
 
@@ -69,20 +70,50 @@ def _products(x, y, L, xx, yx, sx):
                 yx[a + 1, c + 1, i] = yx[a, c, i] + y[L - 1 - a] * x[L - 1 - c, i] - y[T - 1 - a] * x[T - 1 - c, i]
 
 
+@njit(cache=True, error_model="numpy")
+def _standardise(x, L, mean, sd, moves):
+    """Centre and scale every column of x (T, block) in place; report how.
+
+    moves: 0 for a column that is constant or not finite, 1 if only its ends move, so that some lag of it may be
+    constant, else 2.
+    """
+    T = len(x)
+    mean[:], sd[:], moves[:] = 0.0, 0.0, 0.0
+    for t in range(T):
+        for i in range(_BLOCK):
+            mean[i] += x[t, i] / T
+    for t in range(T):
+        for i in range(_BLOCK):
+            sd[i] += (x[t, i] - mean[i]) ** 2 / T
+            moves[i] = 1.0 if x[t, i] != x[0, i] else moves[i]
+    for t in range(L - 1, T - L):
+        for i in range(_BLOCK):
+            moves[i] = 2.0 if x[t, i] != x[L - 1, i] else moves[i]
+    for i in range(_BLOCK):
+        sd[i] = np.sqrt(sd[i])
+        moves[i] = moves[i] if sd[i] < np.inf else 0.0
+    for t in range(T):
+        for i in range(_BLOCK):
+            x[t, i] = (x[t, i] - mean[i]) / sd[i]
+
+
 @njit(cache=True, parallel=True, error_model="numpy")
 def _explained(series, y, roots, targets, L):
     """What the lags of each series explain of the target beyond its own lags, and how safely.
 
     series (T, n), y (T,) centred and scaled; roots (L+1, L+1, L+1): R′ of the QR of (1, own lags) for p lags;
-    targets (L+1, L+1): Q′ times the target. Returns (explained sum of squares, least pivot), each (L, n).
+    targets (L+1, L+1): Q′ times the target. Returns the explained sum of squares and the least pivot, each (L, n),
+    and mean, sd and `moves` of `_standardise`, as rows (3, n).
     """
     T, n = series.shape
-    explained, pivots = np.empty((L, n)), np.empty((L, n))
+    explained, pivots, columns = np.empty((L, n)), np.empty((L, n)), np.empty((3, n))
     for block in prange((n + _BLOCK - 1) // _BLOCK):
         first = block * _BLOCK
         width = min(_BLOCK, n - first)
-        x = np.zeros((T, _BLOCK))
+        x, scale = np.zeros((T, _BLOCK)), np.empty((3, _BLOCK))
         x[:, :width] = series[:, first : first + width]
+        _standardise(x, L, scale[0], scale[1], scale[2])
+        columns[:, first : first + width] = scale[:, :width]
         xx, yx = np.empty((L + 1, L + 1, _BLOCK)), np.empty((L + 1, L + 1, _BLOCK))
         sx = np.empty((L + 1, _BLOCK))
         _products(x, y, L, xx, yx, sx)
@@ -125,7 +156,7 @@ def _explained(series, y, roots, targets, L):
             pivots[p - 1, first : first + width] = least[:width]
             if p > 1:
                 _add_row(xx, yx, sx, x, y, p - 1, p - 1, 1.0)
-    return explained, pivots
+    return explained, pivots, columns
 
 
 def _restricted(y, L):
@@ -188,37 +219,45 @@ def granger_pvalues(target, series, max_lag=14, test="ssr_chi2test"):
     T, n = series.shape
     pvalues = np.full((max_lag, n), np.nan)
     L = min(max_lag, max(0, (T - 2) // 3))
-    varied = np.isfinite(series).all(axis=0) & (np.ptp(series, axis=0) > 0)
-    if L == 0 or not varied.any() or np.ptp(target) == 0:
+    if L == 0 or not n or np.ptp(target) == 0:
         return pvalues
 
     y = (target - target.mean()) / target.std()
-    mean, sd = series[:, varied].mean(axis=0), series[:, varied].std(axis=0)
-    x = np.ascontiguousarray((series[:, varied] - mean) / sd)
     roots, targets, rss, tss, safe = _restricted(y, L)
-    explained, pivots = _explained(x, y, roots, targets, L)
+    explained, pivots, (mean, sd, moves) = _explained(np.ascontiguousarray(series), y, roots, targets, L)
 
     lags = np.arange(1, L + 1)[:, None]
     n_obs, rss = T - lags, rss[:, None]
-    joint = rss - explained
     with np.errstate(all="ignore"):
+        joint = rss - explained
         ratio = explained / joint
-        dof = n_obs - 2 * lags - 1
-        found = {
-            "ssr_chi2test": lambda: special.chdtrc(lags, n_obs * ratio),
-            "lrtest": lambda: special.chdtrc(lags, n_obs * np.log1p(ratio)),
-        }.get(test, lambda: special.fdtrc(lags, dof, ratio / lags * dof))()
-        # constant in the rows that every lag uses: some lagged column may be constant
-        moving = (np.ptp(series[L - 1 : T - L, varied], axis=0) > 0) & (np.ptp(target[L:-L]) > 0)
         # on very uneven scales statsmodels drops or blurs what is left after centring: its word counts
         even = (sd > 1e-5 * np.abs(mean)) & (sd > 1e-7) & (sd < 1e7) & (target.std() > 1e-5 * abs(target.mean()))
         usual = (joint > 1e-6 * tss[:, None]) & (ratio > 1e-12)  # neither a perfect fit nor a gain of nothing
-        doubtful = ~(safe[:, None] & moving & even & (pivots > _CONDITION) & usual)
-    columns = np.flatnonzero(varied)
-    for row, i in np.argwhere(doubtful):
-        found[row, i] = _by_statsmodels(target, series[:, columns[i]], row + 1, test)
-    pvalues[:L, varied] = found
+        moving = (moves == 2) & (np.ptp(target[L:-L]) > 0)
+        trusted = safe[:, None] & moving & even & (pivots > _CONDITION) & usual
+    pvalues[:L] = _survival(test, lags, n_obs, ratio)
+    pvalues[:, moves == 0] = np.nan
+    for row, i in np.argwhere(~trusted & (moves > 0)):
+        pvalues[row, i] = _by_statsmodels(target, series[:, i], row + 1, test)
     return pvalues
+
+
+def _survival(test, lags, n_obs, ratio):
+    """p-values (L, n) of ratio = explained / unexplained sum of squares, in one thread a core: SciPy uses only one."""
+    dof = n_obs - 2 * lags - 1
+
+    def p(ratio):
+        with np.errstate(all="ignore"):  # what is not defined, or not trusted, is decided elsewhere
+            if test == "ssr_chi2test":
+                return special.chdtrc(lags, n_obs * ratio)
+            if test == "lrtest":
+                return special.chdtrc(lags, n_obs * np.log1p(ratio))
+            return special.fdtrc(lags, dof, ratio / lags * dof)
+
+    threads = get_num_threads()
+    with ThreadPoolExecutor(threads) as pool:
+        return np.hstack(list(pool.map(p, np.array_split(ratio, threads, axis=1))))
 
 
 def bic_lag(target, max_lag):
