@@ -86,6 +86,8 @@ def _keep_nearer(d, times, least, nearest):
 def _find_neighbours(points, times, min_tsep, d, least, nearest):
     """The nearest neighbour's time and squared distance, for points that are sorted by their first coordinate.
 
+    Returns how many places in each direction were compared for all points together.
+
     Of equally near neighbours the latest counts, as in TISEAN. Nearly all neighbours are a few places away, so
     these are compared for all points together; then each point's search goes on outwards for as long as the
     first coordinate alone is not too far.
@@ -123,6 +125,7 @@ def _find_neighbours(points, times, min_tsep, d, least, nearest):
                 if allowed and (distance < least[p] or (distance == least[p] and times[q] > nearest[p])):
                     least[p], nearest[p] = distance, times[q]
                 q += side
+    return shifts
 
 
 @njit(cache=True, error_model="numpy")

@@ -14,6 +14,8 @@ from sklearn.metrics import f1_score
 
 from legc_utils import protocols
 
+_PIECE = 2**22  # weights handed to `record` at a time: 32 MiB, whatever the length of the run
+
 
 @dataclass
 class Runs:
@@ -385,12 +387,14 @@ def train_ensemble(
     for stop in sorted(at_epoch.keys() | at_row.keys()):
         if whole is not None:
             advance(done, stop, whole[done + 1 : stop + 1])
-        elif stop > done:
-            piece = np.empty((stop - done if record else 0, *w.shape))
-            advance(done, stop, piece)
+            done = stop
+        while done < stop:
+            until = min(stop, done + max(1, _PIECE // w.size)) if record else stop
+            piece = np.empty((until - done if record else 0, *w.shape))
+            advance(done, until, piece)
             if record:
                 record(piece)
-        done = stop
+            done = until
         train, _ = _judge(w, b, split.X_train, split.y_train, layers, protocol)
         test, predicted = _judge(w, b, split.X_test, split.y_test, layers, protocol)
         if stop in at_row:

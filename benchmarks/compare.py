@@ -1,0 +1,134 @@
+"""Every part of the core against its peers: the same data in the same process, the same results."""
+
+import time
+
+import numpy as np
+import pandas as pd
+import torch
+
+from benchmarks import peers
+from legc_utils import datasets, granger, lyapunov, protocols, training
+
+WINDOW, STEPS, MAX_LAG = 200, 3, 14
+# (times faster that must be reached, times that are aimed at)
+GOALS = {
+    "nolds.lyap_r": (150, 400), "neurokit2.complexity_lyapunov": (None, 100),
+    "statsmodels.grangercausalitytests": (200, 1000), "numpy.linalg.lstsq loop": (None, 100),
+    "loop over torch models": (50, None), "torch.func vmap": (None, None),
+}  # fmt: skip
+
+
+def seconds(function):
+    start = time.perf_counter()
+    function()
+    return time.perf_counter() - start
+
+
+def race(task, unit, ours, n_ours, rivals, repetitions):
+    """Rows of the table. rivals: name -> (function, number of units it works on, largest difference, tolerance).
+
+    Everybody runs once to warm up, then in turn; times are medians, and the ratio is the median of the ratios
+    within a turn, so that a machine that slows down slows both.
+    """
+    ours()
+    own, theirs = [], {name: [] for name in rivals}
+    for name in rivals:
+        rivals[name][0]()
+    for _ in range(repetitions):
+        own.append(seconds(ours) / n_ours * 1e6)
+        for name, (function, n, *_) in rivals.items():
+            theirs[name].append(seconds(function) / n * 1e6)
+    for name, (_, _, difference, tolerance) in rivals.items():
+        floor, aim = GOALS[name]
+        yield {
+            "task": task, "unit": unit, "peer": name, "ours_us": np.median(own), "peer_us": np.median(theirs[name]),
+            "ratio": np.median(np.divide(theirs[name], own)), "floor": floor, "aim": aim,
+            "difference": difference, "tolerance": tolerance,
+        }  # fmt: skip
+
+
+def weight_windows(n, rng):
+    """n windows of real weight series: cancer, published protocol, those that move."""
+    split, protocol = datasets.load("cancer"), protocols.get("published", "cancer")
+    runs = training.train_ensemble(split, protocol.hidden, range(5), protocol, epochs=50, record="weights")
+    path = runs.weights.reshape(len(runs.weights), -1)
+    ends = lyapunov.window_ends(len(path), WINDOW, 0.1)
+    windows = np.concatenate([path[end + 1 - WINDOW : end + 1].T for end in ends])
+    windows = windows[np.ptp(windows, axis=1) >= lyapunov.STATIC_RANGE]
+    return windows[rng.integers(len(windows), size=n)]
+
+
+def exponents(n, n_peer, repetitions):
+    """LE against nolds and neurokit2, on weights, white noise and random walks."""
+    rng = np.random.default_rng(0)
+    noise = rng.normal(size=(n, WINDOW))
+    kinds = {"SGD weights": weight_windows(n, rng), "white noise": noise, "random walks": noise.cumsum(axis=1)}
+    for kind, windows in kinds.items():
+        S, few = lyapunov.divergence(windows, min_tsep=1, steps=STEPS), windows[:n_peer]
+        rivals = {}
+        for name, peer in (("nolds.lyap_r", peers.nolds_divergence),
+                           ("neurokit2.complexity_lyapunov", peers.neurokit_divergence)):  # fmt: skip
+            difference = max(np.abs(peer(x, STEPS) - s).max() for x, s in zip(few, S))
+            rivals[name] = lambda peer=peer: [peer(x, STEPS) for x in few], n_peer, difference, 1e-9
+        trajectory = np.ascontiguousarray(windows.T)
+        ours = lambda: lyapunov.windowed_lyapunov(trajectory, WINDOW, min_tsep=1, steps=STEPS)
+        np.testing.assert_allclose(ours()[0], S[:, 1] - S[:, 0], rtol=0, atol=1e-9)
+        yield from race(f"LE, {kind}", "window", ours, n, rivals, repetitions)
+
+
+def granger_tests(n, n_peer, repetitions, n_windows=150):
+    """Granger tests against statsmodels and plain least squares: a wandering target, noise and a trend with noise."""
+    rng = np.random.default_rng(0)
+    target = rng.normal(size=n_windows).cumsum()
+    series = rng.normal(size=(n_windows, n)) + np.linspace(0, 2, n_windows)[:, None] * (np.arange(n) % 2)
+    found = granger.granger_pvalues(target, series, MAX_LAG)
+    rivals = {}
+    for name, peer in (("statsmodels.grangercausalitytests", peers.statsmodels_pvalues),
+                       ("numpy.linalg.lstsq loop", peers.lstsq_pvalues)):  # fmt: skip
+        difference = max(np.abs(peer(target, series[:, i], MAX_LAG) - found[:, i]).max() for i in range(n_peer))
+        run = lambda peer=peer: [peer(target, series[:, i], MAX_LAG) for i in range(n_peer)]
+        rivals[name] = run, n_peer, difference, 1e-8
+    ours = lambda: granger.granger_pvalues(target, series, MAX_LAG)
+    yield from race(f"Granger, {MAX_LAG} lags of {n_windows} windows", "series", ours, n, rivals, repetitions)
+
+
+def _training(task, split, hidden, protocol, twins, epochs, n_peer, repetitions):
+    """One task of `training`: all members at once against a loop over n_peer of them, and against vmap."""
+    n_weights = training.count_weights(training.layer_sizes(split, hidden))
+    offsets = np.vstack([np.zeros(n_weights), 1e-3 * np.random.default_rng(0).normal(size=(twins - 1, n_weights))])
+    train = lambda: training.train_ensemble(split, hidden, [0], protocol, perturb=offsets, epochs=epochs)
+    runs = train()
+    X = torch.as_tensor(split.X_train)
+    T = torch.as_tensor(training.one_hot(split.y_train, runs.layers[-1]))
+    order = torch.arange(len(X)).split(protocol.batch_size)
+    steps = epochs * len(order)
+    alone = [peers.plain_loop(runs, m, X, T, order * epochs) for m in range(n_peer)]
+    together = peers.vmap_ensemble(runs, X, T, order * epochs)
+    difference = lambda found: np.abs(found - runs.final_weights[: len(found)]).max()
+    loop = lambda: [peers.plain_loop(runs, m, X, T, order * epochs) for m in range(n_peer)]
+    rivals = {
+        "loop over torch models": (loop, n_peer * steps, difference(alone), 1e-9),
+        "torch.func vmap": (
+            lambda: peers.vmap_ensemble(runs, X, T, order * epochs), twins * steps, difference(together), 1e-9,
+        ),
+    }  # fmt: skip
+    yield from race(task, "member and step", train, twins * steps, rivals, repetitions)
+
+
+def ensembles(twins, mnist_twins, n_peer, repetitions):
+    """Training against a loop over single models and torch.func: cancer sample by sample, MNIST-5k by batches."""
+    cancer = protocols.get("published", "cancer")
+    split = datasets.load("cancer")
+    yield from _training(f"training, {twins} twins on cancer", split, 6, cancer, twins, 1, n_peer, repetitions)
+    mnist = protocols.get("published", "mnist5k", shuffle=False)
+    split, n = datasets.load("mnist5k"), mnist_twins
+    yield from _training(f"training, {n} twins on MNIST-5k", split, (50, 30), mnist, n, 1, 1, repetitions)
+
+
+def compare(quick=False):
+    """The table, one row a task and peer. Times in µs a unit; `difference` is the largest, of S, p or weights."""
+    n, few, times = (256, 4, 1) if quick else (20_000, 100, 5)
+    rows = [*exponents(n, few, times)]
+    rows += granger_tests(256 if quick else 41_000, few // 4 or 1, times)
+    rows += ensembles(8 if quick else 300, 2 if quick else 8, 2, times)
+    return pd.DataFrame(rows).astype({"floor": float, "aim": float})
