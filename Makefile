@@ -1,4 +1,4 @@
-# make book · make test · make notebooks · make lint · make lock     (each sets up .venv itself)
+# make book · make test · make bench · make notebooks · make lint · make lock     (each sets up .venv itself)
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 PROFILE ?= paper
@@ -8,7 +8,7 @@ export PYTHONPATH :=
 # Changed content reaches Snakemake through the `key` parameters of its rules. No lock file: a killed run just resumes
 SNAKEMAKE := snakemake --cores all --rerun-triggers mtime params input --rerun-incomplete --nolock --keep-going --quiet rules
 
-.PHONY: book test notebooks lint lock install chromium clean
+.PHONY: book test bench notebooks lint lock install chromium clean
 
 book: install
 	@python -m legc_utils.datasets
@@ -20,6 +20,10 @@ test: install chromium lint
 	pytest -n 2 --doctest-modules legc_utils
 	pytest -n 2 --dist loadfile --nbval --nbval-cell-timeout 600 notebooks
 	pytest tests/test_book.py
+
+# The core against its peers, on this machine; writes benchmarks/results, which the page "Performance" shows
+bench: install
+	python -m benchmarks
 
 # Store the outputs that nbval compares (quick profile: the notebooks' own defaults)
 notebooks: install
@@ -44,7 +48,7 @@ chromium:
 # Resolve pyproject.toml anew and write down every version
 lock:
 	$(PYTHON) -m venv .venv-lock
-	.venv-lock/bin/python -m pip install -qq '.[book,test]'
+	.venv-lock/bin/python -m pip install -qq '.[book,test,bench]'
 	(echo '# The lock: every package that is installed, at one version. Written by `make lock` from pyproject.toml.'; \
 	 .venv-lock/bin/python -m pip freeze --all --exclude pip --exclude legc-utils | sed 's/+cpu$$//' | sort -f) > requirements.txt
 	rm -r .venv-lock

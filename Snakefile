@@ -53,7 +53,8 @@ def parameters(wildcards):
 jobs = [(n, d, p) for n in config["notebooks"] for d in names for p in ("published", "corrected")
         if p == "published" or n in config["corrected"]]
 pages = [f"{executed}/{n}/{d}-{p}.ipynb" for n, d, p in jobs]
-prose = ["intro", "data"]
+prose = ["intro", "data", "performance"]
+measured = {"performance": sorted(Path("benchmarks/results").glob("*.*"))}
 
 
 rule html:
@@ -97,7 +98,7 @@ rule prose:
         f"{executed}/{{page}}.ipynb",
     params:
         values=json.dumps(dict(out_dir=f"{executed}/results", names=names)),
-        key=lambda w: digest(code, source_key(f"book/{w.page}.md"), skipped),
+        key=lambda w: digest(code, source_key(f"book/{w.page}.md"), skipped, *measured.get(w.page, [])),
     log:
         f"{executed}/log/{{page}}.log",
     shell:

@@ -10,7 +10,8 @@ from benchmarks import peers
 from legc_utils import datasets, granger, lyapunov, protocols, training
 
 WINDOW, STEPS, MAX_LAG = 200, 3, 14
-# (times faster that must be reached, times that are aimed at)
+# Times faster that must be reached, and times that are aimed at. Training's floor is for networks as small as the
+# paper's; large ones spend their time in the same matrix products, whoever calls them.
 GOALS = {
     "nolds.lyap_r": (150, 400), "neurokit2.complexity_lyapunov": (None, 100),
     "statsmodels.grangercausalitytests": (200, 1000), "numpy.linalg.lstsq loop": (None, 100),
@@ -39,7 +40,7 @@ def race(task, unit, ours, n_ours, rivals, repetitions):
         for name, (function, n, *_) in rivals.items():
             theirs[name].append(seconds(function) / n * 1e6)
     for name, (_, _, difference, tolerance) in rivals.items():
-        floor, aim = GOALS[name]
+        floor, aim = GOALS[name] if "MNIST" not in task else (None, None)
         yield {
             "task": task, "unit": unit, "peer": name, "ours_us": np.median(own), "peer_us": np.median(theirs[name]),
             "ratio": np.median(np.divide(theirs[name], own)), "floor": floor, "aim": aim,
@@ -66,12 +67,13 @@ def exponents(n, n_peer, repetitions):
     for kind, windows in kinds.items():
         S, few = lyapunov.divergence(windows, min_tsep=1, steps=STEPS), windows[:n_peer]
         rivals = {}
-        for name, peer in (("nolds.lyap_r", peers.nolds_divergence),
-                           ("neurokit2.complexity_lyapunov", peers.neurokit_divergence)):  # fmt: skip
+        # neurokit2 takes distances from |a|² + |b|² - 2ab, which loses digits where neighbours are very near
+        for name, peer, tolerance in (("nolds.lyap_r", peers.nolds_divergence, 1e-9),
+                                      ("neurokit2.complexity_lyapunov", peers.neurokit_divergence, 1e-3)):  # fmt: skip
             difference = max(np.abs(peer(x, STEPS) - s).max() for x, s in zip(few, S))
-            rivals[name] = lambda peer=peer: [peer(x, STEPS) for x in few], n_peer, difference, 1e-9
-        trajectory = np.ascontiguousarray(windows.T)
-        ours = lambda: lyapunov.windowed_lyapunov(trajectory, WINDOW, min_tsep=1, steps=STEPS)
+            rivals[name] = lambda peer=peer, few=few: [peer(x, STEPS) for x in few], n_peer, difference, tolerance
+        columns = np.ascontiguousarray(windows.T)
+        ours = lambda x=columns: lyapunov.windowed_lyapunov(x, WINDOW, min_tsep=1, steps=STEPS)
         np.testing.assert_allclose(ours()[0], S[:, 1] - S[:, 0], rtol=0, atol=1e-9)
         yield from race(f"LE, {kind}", "window", ours, n, rivals, repetitions)
 
@@ -92,37 +94,33 @@ def granger_tests(n, n_peer, repetitions, n_windows=150):
     yield from race(f"Granger, {MAX_LAG} lags of {n_windows} windows", "series", ours, n, rivals, repetitions)
 
 
-def _training(task, split, hidden, protocol, twins, epochs, n_peer, repetitions):
-    """One task of `training`: all members at once against a loop over n_peer of them, and against vmap."""
+def _training(task, split, hidden, protocol, twins, n_peer, repetitions):
+    """One epoch of all twins at once against a loop over n_peer of them, and against vmap."""
     n_weights = training.count_weights(training.layer_sizes(split, hidden))
     offsets = np.vstack([np.zeros(n_weights), 1e-3 * np.random.default_rng(0).normal(size=(twins - 1, n_weights))])
-    train = lambda: training.train_ensemble(split, hidden, [0], protocol, perturb=offsets, epochs=epochs)
+    train = lambda: training.train_ensemble(split, hidden, [0], protocol, perturb=offsets, epochs=1)
     runs = train()
-    X = torch.as_tensor(split.X_train)
+    X, X_test = torch.as_tensor(split.X_train), torch.as_tensor(split.X_test)
     T = torch.as_tensor(training.one_hot(split.y_train, runs.layers[-1]))
-    order = torch.arange(len(X)).split(protocol.batch_size)
-    steps = epochs * len(order)
-    alone = [peers.plain_loop(runs, m, X, T, order * epochs) for m in range(n_peer)]
-    together = peers.vmap_ensemble(runs, X, T, order * epochs)
-    difference = lambda found: np.abs(found - runs.final_weights[: len(found)]).max()
-    loop = lambda: [peers.plain_loop(runs, m, X, T, order * epochs) for m in range(n_peer)]
+    batches = torch.arange(len(X)).split(protocol.batch_size)
+    loop = lambda: [peers.plain_loop(runs, m, X, T, X_test, batches) for m in range(n_peer)]
+    together = lambda: peers.vmap_ensemble(runs, X, T, X_test, batches)
+    difference = lambda found: max(np.abs(w - final).max() for w, final in zip(found, runs.final_weights))
     rivals = {
-        "loop over torch models": (loop, n_peer * steps, difference(alone), 1e-9),
-        "torch.func vmap": (
-            lambda: peers.vmap_ensemble(runs, X, T, order * epochs), twins * steps, difference(together), 1e-9,
-        ),
-    }  # fmt: skip
-    yield from race(task, "member and step", train, twins * steps, rivals, repetitions)
+        "loop over torch models": (loop, n_peer * len(batches), difference(loop()), 1e-9),
+        "torch.func vmap": (together, twins * len(batches), difference(together()), 1e-9),
+    }
+    yield from race(task, "member and step", train, twins * len(batches), rivals, repetitions)
 
 
 def ensembles(twins, mnist_twins, n_peer, repetitions):
     """Training against a loop over single models and torch.func: cancer sample by sample, MNIST-5k by batches."""
     cancer = protocols.get("published", "cancer")
     split = datasets.load("cancer")
-    yield from _training(f"training, {twins} twins on cancer", split, 6, cancer, twins, 1, n_peer, repetitions)
+    yield from _training(f"training, {twins} twins on cancer", split, 6, cancer, twins, n_peer, repetitions)
     mnist = protocols.get("published", "mnist5k", shuffle=False)
     split, n = datasets.load("mnist5k"), mnist_twins
-    yield from _training(f"training, {n} twins on MNIST-5k", split, (50, 30), mnist, n, 1, 1, repetitions)
+    yield from _training(f"training, {n} twins on MNIST-5k", split, (50, 30), mnist, n, 1, repetitions)
 
 
 def compare(quick=False):

@@ -43,7 +43,7 @@ def lstsq_pvalues(target, series, max_lag):
     p = np.empty(max_lag)
     for lag in range(1, max_lag + 1):
         n = len(target) - lag
-        past = lambda x: [x[lag - k : len(x) - k] for k in range(1, lag + 1)]
+        past = lambda x, lag=lag: [x[lag - k : len(x) - k] for k in range(1, lag + 1)]
         own = np.column_stack([np.ones(n), *past(target)])
         _, (restricted,), *_ = np.linalg.lstsq(own, target[lag:])
         _, (joint,), *_ = np.linalg.lstsq(np.column_stack([own, *past(series)]), target[lag:])
@@ -51,34 +51,32 @@ def lstsq_pvalues(target, series, max_lag):
     return p
 
 
-def _flat(parameters):
-    return torch.cat([p.detach().reshape(-1) for p in parameters[::2]]).numpy()
-
-
-def plain_loop(runs, m, X, T, batches):
-    """Final weights of member m, trained as one torch model by one optimiser, batch after batch."""
+def plain_loop(runs, m, X, T, X_test, batches):
+    """Final weights of member m, trained for an epoch as one torch model; like `runs`, it then reads all outputs."""
     model = training.as_module(runs.initial_weights[m], runs.initial_biases[m], runs.layers, runs.protocol.output)
     optimiser = torch.optim.SGD(model.parameters(), lr=runs.protocol.rate)
     for batch in batches:
         optimiser.zero_grad()
         torch.nn.functional.mse_loss(model(X[batch]), T[batch]).backward()
         optimiser.step()
-    return _flat(list(model.parameters()))
+    with torch.no_grad():
+        model(X), model(X_test)
+        return torch.cat([layer.weight.reshape(-1) for layer in model[::2]]).numpy()
 
 
-def vmap_ensemble(runs, X, T, batches):
-    """Final weights (M, n_weights) of all members by torch.func: stack_module_state, then vmap over grad."""
+def vmap_ensemble(runs, X, T, X_test, batches):
+    """The same for all members (M, n_weights) by torch.func: stack_module_state, then vmap over grad."""
     p, layers = runs.protocol, runs.layers
     models = [training.as_module(w, b, layers, p.output) for w, b in zip(runs.initial_weights, runs.initial_biases)]
     parameters, buffers = stack_module_state(models)
     base = models[0].to("meta")
-
-    def loss(parameters, buffers, x, t):
-        return torch.nn.functional.mse_loss(functional_call(base, (parameters, buffers), (x,)), t)
-
+    outputs = lambda parameters, buffers, x: functional_call(base, (parameters, buffers), (x,))
+    loss = lambda parameters, buffers, x, t: torch.nn.functional.mse_loss(outputs(parameters, buffers, x), t)
     gradients = vmap(grad(loss), in_dims=(0, 0, None, None))
     with torch.no_grad():
         for batch in batches:
             found = gradients(parameters, buffers, X[batch], T[batch])
             parameters = {name: value - p.rate * found[name] for name, value in parameters.items()}
+        for x in (X, X_test):
+            vmap(outputs, in_dims=(0, 0, None))(parameters, buffers, x)
     return torch.cat([v.flatten(1) for name, v in parameters.items() if name.endswith("weight")], 1).numpy()

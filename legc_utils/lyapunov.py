@@ -331,7 +331,7 @@ class StreamingLyapunov:
         self._choices = _kernel_choices(window, overlap, decimals, **divergence_kwargs)
         self.window, self.stride = window, stride(window, overlap)
         self._ring = np.empty((window, n_weights))
-        self._seen = 0
+        self.seen = 0
         self._exponents = []
 
     def update(self, weights):
@@ -342,19 +342,19 @@ class StreamingLyapunov:
         _check_finite(weights)
         while len(weights):
             to_end = self._to_window_end()
-            slot = self._seen % self.window
+            slot = self.seen % self.window
             n = min(len(weights), to_end, self.window - slot)
             self._ring[slot : slot + n] = weights[:n]
-            self._seen += n
+            self.seen += n
             weights = weights[n:]
             if n == to_end:
-                start = np.array([self._seen % self.window])
+                start = np.array([self.seen % self.window])
                 self._exponents.append(_exponents(self._ring, start, *self._choices)[0])
 
     def _to_window_end(self):
-        if self._seen < self.window:
-            return self.window - self._seen
-        return self.stride - (self._seen - self.window) % self.stride
+        if self.seen < self.window:
+            return self.window - self.seen
+        return self.stride - (self.seen - self.window) % self.stride
 
     def result(self):
         """Exponents of all whole windows so far, float64 (n_windows, n_weights), in nats per iterate."""

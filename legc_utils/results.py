@@ -18,7 +18,7 @@ _ROOT = Path(__file__).parent.parent
 PACKAGES = ("numpy", "pandas", "scipy", "scikit-learn", "statsmodels", "numba", "torch", "shap", "weightwatcher")
 
 
-def _git_commit():
+def git_commit():
     """The commit of this checkout, with "+" if files differ from it; None outside a checkout."""
     try:
         git = ["git", "-C", str(_ROOT)]
@@ -64,7 +64,7 @@ def save(frame, notebook, dataset, protocol, out_dir, **parameters):
         "protocol": protocol,
         "parameters": parameters,
         "data_sha256": datasets.checksum(dataset),
-        "git_commit": _git_commit(),
+        "git_commit": git_commit(),
         "packages": {name: metadata.version(name) for name in PACKAGES},
         "seconds": round(time.monotonic() - _STARTED, 1),
     }

@@ -121,10 +121,8 @@ def forward(weights, biases, X, layers, output="sigmoid"):
     for layer, (w, b, fan_in, fan_out) in enumerate(zip(*parts, layers, layers[1:]), start=2):
         # networks of a group see the same inputs: one large product for their first layers, instead of many small ones
         together = w.reshape(len(a), -1, fan_in)
-        if len(a) == 1:  # torch is a third faster without the batch axis
-            z = torch.nn.functional.linear(a[0], together[0])[None]
-        else:
-            z = a @ together.transpose(1, 2)
+        alone = len(a) == 1  # torch is a third faster without the batch axis
+        z = torch.nn.functional.linear(a[0], together[0])[None] if alone else a @ together.transpose(1, 2)
         z = z.unflatten(-1, (-1, fan_out)).transpose(1, 2).flatten(0, 1) + b[:, None]
         a = torch.softmax(z, -1) if layer == len(layers) and output == "softmax" else torch.sigmoid(z)
     return a

@@ -52,11 +52,13 @@ def series(kind, shape, rng):
         return np.cumsum(rng.normal(size=shape), axis=-1)
     if kind == "many scales":  # clusters and outliers; products of distances would over- and underflow
         return rng.random(shape) * 10.0 ** rng.integers(-60, 60, shape)
+    if kind == "stretches":  # constant for long, as the weights of pixels that are nearly always white
+        return np.cumsum(rng.normal(size=shape) * (rng.random(shape) < 0.1), axis=-1)
     grid = {"noise": 0, "eighths": 8, "two values": 1}[kind]  # with ties between neighbours, and points that coincide
     return np.round(rng.random(shape) * grid) / grid if grid else rng.random(shape)
 
 
-KINDS = ("noise", "walk", "many scales", "eighths", "two values")
+KINDS = ("noise", "walk", "many scales", "stretches", "eighths", "two values")
 
 
 @settings(max_examples=100, deadline=None)
@@ -128,6 +130,16 @@ def test_windowed_exponent_is_s1_minus_s0_of_every_window():
         S = lyapunov.divergence(x[start : start + 30].T, min_tsep=2)
         np.testing.assert_allclose(exponents[k], S[:, 1] - S[:, 0], rtol=0, atol=1e-9)
     assert np.array_equal(lyapunov.window_ends(100, 30, 0.1), [29, 56, 83])
+
+
+@pytest.mark.parametrize("n_weights", [1, 15, 16, 17, 40])
+def test_weights_are_independent_of_each_other_and_of_how_they_lie_in_memory(n_weights):
+    x = walks(150, n_weights)
+    whole = lyapunov.windowed_lyapunov(x, window=40, decimals=3)
+    alone = [lyapunov.windowed_lyapunov(x[:, [i]], window=40, decimals=3) for i in range(n_weights)]
+    assert np.array_equal(whole, np.hstack(alone))
+    assert np.array_equal(whole, lyapunov.windowed_lyapunov(np.asfortranarray(x), window=40, decimals=3))
+    assert np.array_equal(whole, lyapunov.windowed_lyapunov(np.repeat(x, 2, axis=1)[:, ::2], window=40, decimals=3))
 
 
 @pytest.mark.parametrize(
@@ -263,6 +275,8 @@ def test_a_window_that_rounding_makes_static_has_exponent_0():
         (dict(lag=0), "lag=0", "at least 1"),
         (dict(min_tsep=-1), "min_tsep=-1", "at least 0"),
         (dict(steps=0), "steps=0", "at least 1"),
+        (dict(decimals=-1), "decimals=-1", "at least 0"),
+        (dict(decimals=2.5), "decimals=2.5", "whole number"),
         (dict(steps=18), "window=20", "at least 21"),  # (2 - 1)·1 + 18 + 0 + 2
         (dict(trajectory=np.zeros(40)), r"trajectory.*\(40,\)", "n_steps, n_weights"),
         (dict(trajectory=np.full((40, 2), np.nan)), "trajectory.*NaN", "finite"),

@@ -188,6 +188,27 @@ def test_pieces_handed_to_a_callable_are_the_recorded_weights(batch_size):
     assert len(pieces) > 2 and np.array_equal(np.concatenate(pieces), whole.weights)
 
 
+@pytest.mark.parametrize("batch_size", [1, 5])
+def test_pieces_are_of_bounded_size_however_long_the_run(batch_size, monkeypatch):
+    settings = dict(protocol=protocol(batch_size=batch_size), rows=[20], epochs=9)
+    whole = training.train_ensemble(toy(), 2, [0, 1], record="weights", **settings)
+    monkeypatch.setattr(training, "_PIECE", 50)  # two networks of 8 weights: three iterates a piece
+    pieces = []
+    runs = training.train_ensemble(toy(), 2, [0, 1], record=lambda piece: pieces.append(piece.copy()), **settings)
+    assert max(map(len, pieces)) == 3 and np.array_equal(np.concatenate(pieces), whole.weights)
+    assert np.array_equal(runs.test_error, whole.test_error)
+
+
+@pytest.mark.parametrize("groups", [1, 2, 6])
+def test_forward_takes_one_block_of_inputs_a_group(groups):
+    layers, rng = (3, 4, 2), np.random.default_rng(0)
+    weights, biases, X = rng.normal(size=(6, 20)), rng.normal(size=(6, 6)), rng.normal(size=(groups, 7, 3))
+    found = training.forward(weights, biases, X, layers)
+    for m in range(6):
+        expected = numpy_forward(weights[m], biases[m], X[m * groups // 6], layers)
+        np.testing.assert_allclose(found[m], expected, rtol=0, atol=1e-12)
+
+
 def test_recording_and_reading_do_not_change_the_training():
     plain = training.train_ensemble(toy(), 2, [0], protocol(), epochs=3)
     watched = training.train_ensemble(toy(), 2, [0], protocol(), epochs=3, rows=range(37), record="weights")
