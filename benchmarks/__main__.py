@@ -64,7 +64,7 @@ def main(arguments=None):
     shares, stages = limits.limits(options.quick)
     save("limits", shares)
     save("stages", stages)
-    save("first_call", limits.first_calls())
+    save("first_call", limits.first_calls(options.quick))
     equal, lines = verdict(table)
     print("", *lines, sep="\n")
     return 0 if equal else 1

@@ -94,7 +94,7 @@ def memory(quick=False):
 
 def whole_mnist(quick=False):
     """One row: the method on synthetic data of MNIST's size, 41,000 weights and 10,000 steps."""
-    return pd.DataFrame([measure("mnist", 41_000, 500 if quick else 10_000)])
+    return pd.DataFrame([measure("mnist", 41_000, 250 if quick else 10_000)])
 
 
 if __name__ == "__main__":

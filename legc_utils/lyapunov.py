@@ -13,6 +13,8 @@ from numba import njit, prange
 
 STATIC_RANGE = 1e-5  # LE_window.m: a window that moves less than this has LE 0
 _SHIFTS, _MOST_SHIFTS = 8, 16  # places in sorted order that are compared for all points together, at a time and in all
+_SMALLEST = np.finfo(np.float64).tiny  # of the numbers that have all their digits
+_MANTISSA, _ONE = (1 << 52) - 1, 1023 << 52  # bits of a float64: its digits; the number 1
 _BLOCK = 16  # windows that share one work space; in a trajectory, columns that are copied together
 
 
@@ -129,32 +131,44 @@ def _find_neighbours(points, times, min_tsep, d, least, nearest):
 
 
 @njit(cache=True, error_model="numpy")
-def _mean_log(squares):
+def _mean_log(squares, mantissas):
     """Mean logarithm of distances, given their squares; those that are 0, or inf for want of a neighbour, do not count.
 
-    One logarithm serves many factors, as long as their product is far from under- and overflow.
+    A logarithm of a product for all: the binary exponents are added, the mantissas (from 1 to 2) multiplied two by two.
     """
-    total, count, product = 0.0, 0, 1.0
+    bits, mantissa_bits = squares.view(np.int64), mantissas.view(np.int64)
+    count, exponent, total = 0, 0, 0.0
+    for p in range(squares.size):
+        normal = (squares[p] >= _SMALLEST) & (squares[p] < np.inf)
+        count += normal
+        exponent += ((bits[p] >> 52) - 1023) if normal else 0
+        mantissa_bits[p] = ((bits[p] & _MANTISSA) | _ONE) if normal else _ONE
+    for first in range(0, squares.size, 512):  # a longer product might overflow
+        m = mantissas[first : first + 512]
+        n = m.size
+        while n > 1:
+            half = n // 2
+            front, back = m[:half], m[n - half :]
+            for p in range(half):
+                front[p] *= back[p]
+            n -= half
+        total += np.log(m[0])
     for d in squares:
-        if 0.0 < d < np.inf:
+        if 0.0 < d < _SMALLEST:
             count += 1
-            if 1e-140 < d < 1e140 and 1e-140 < product < 1e140:
-                product *= d
-            else:
-                total += np.log(d) + np.log(product)
-                product = 1.0
-    return 0.5 * (total + np.log(product)) / count if count else np.nan
+            total += np.log(d)
+    return 0.5 * (total + exponent * np.log(2.0)) / count if count else np.nan
 
 
-_WorkSpace = namedtuple("_WorkSpace", "points times d least nearest bucket start")
+_WorkSpace = namedtuple("_WorkSpace", "points times d least nearest mantissas bucket start")
 
 
 @njit(cache=True, error_model="numpy")
 def _work_space(n_ref, emb_dim):
     """Arrays for one window at a time; integers are kept as float64 where they share vectors with distances."""
-    rows = np.empty((4, n_ref))
+    rows = np.empty((5, n_ref))
     bucket, start = np.empty(n_ref, np.uint32), np.empty(2 * n_ref, np.uint32)
-    return _WorkSpace(np.empty((emb_dim, n_ref)), rows[0], rows[1], rows[2], rows[3], bucket, start)
+    return _WorkSpace(np.empty((emb_dim, n_ref)), rows[0], rows[1], rows[2], rows[3], rows[4], bucket, start)
 
 
 @njit(cache=True, error_model="numpy")
@@ -163,14 +177,14 @@ def _window_divergence(x, emb_dim, lag, min_tsep, space, S):
     _sort_points(x, emb_dim, lag, space)
     times, nearest, d = space.times, space.nearest, space.d
     _find_neighbours(space.points, times, min_tsep, d, space.least, nearest)
-    S[0] = _mean_log(space.least)
+    S[0] = _mean_log(space.least, space.mantissas)
     for s in range(1, S.size):
         for p in range(times.size):
             i, j = int(times[p]) + s, int(nearest[p]) + s
             d[p] = 0.0 if nearest[p] >= 0.0 else np.inf
             for k in range(0, emb_dim * lag, lag):
                 d[p] += (x[i + k] - x[j + k]) ** 2
-        S[s] = _mean_log(d)
+        S[s] = _mean_log(d, space.mantissas)
 
 
 @njit(cache=True, parallel=True, error_model="numpy")

@@ -80,6 +80,15 @@ def test_divergence_is_rosensteins_with_the_papers_settings(kind, window, steps)
     np.testing.assert_allclose(lyapunov.divergence(x, steps=steps)[0], expected, rtol=0, atol=1e-10)
 
 
+@pytest.mark.parametrize("scale", [1e-156, 1e-100, 1e100, 1e150])
+@pytest.mark.parametrize("length", [60, 700, 1300])
+def test_squares_near_the_ends_of_floating_point_keep_their_logarithms(scale, length):
+    """At 1e-156 their last digits are lost, in the definition too; long products must not overflow."""
+    x = scale * walks(length, 1)[:, 0]
+    expected = naive_divergence(x, 2, 1, 0, 3)
+    np.testing.assert_allclose(lyapunov.divergence(x)[0], expected, rtol=0, atol=1e-9)
+
+
 def test_of_equally_near_neighbours_the_latest_counts():
     x = np.array([1.0, 0, 9, 2, 5, 7])  # the first point is as far from the second as from the fourth
     S = lyapunov.divergence(x, emb_dim=1, steps=1)[0]
