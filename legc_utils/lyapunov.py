@@ -15,7 +15,7 @@ STATIC_RANGE = 1e-5  # LE_window.m: a window that moves less than this has LE 0
 _SHIFTS, _MOST_SHIFTS = 8, 16  # places in sorted order that are compared for all points together, at a time and in all
 _SMALLEST = np.finfo(np.float64).tiny  # of the numbers that have all their digits
 _MANTISSA, _ONE = (1 << 52) - 1, 1023 << 52  # bits of a float64: its digits; the number 1
-_BLOCK = 16  # windows that share one work space; in a trajectory, columns that are copied together
+_BLOCK = 32  # windows that share one work space; in a trajectory, columns that are copied together
 
 
 # The flags tell the compiler that there is no NaN and that 0 = -0: without them it may not use whole vectors
