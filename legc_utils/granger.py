@@ -91,7 +91,7 @@ def _standardise(x, L, mean, sd, moves):
             moves[i] = 2.0 if x[t, i] != x[L - 1, i] else moves[i]
     for i in range(_BLOCK):
         sd[i] = np.sqrt(sd[i])
-        moves[i] = moves[i] if sd[i] < np.inf else 0.0
+        moves[i] = moves[i] if abs(mean[i]) < np.inf else 0.0
     for t in range(T):
         for i in range(_BLOCK):
             x[t, i] = (x[t, i] - mean[i]) / sd[i]

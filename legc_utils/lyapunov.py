@@ -88,11 +88,9 @@ def _keep_nearer(d, times, least, nearest):
 def _find_neighbours(points, times, min_tsep, d, least, nearest):
     """The nearest neighbour's time and squared distance, for points that are sorted by their first coordinate.
 
-    Returns how many places in each direction were compared for all points together.
-
     Of equally near neighbours the latest counts, as in TISEAN. Nearly all neighbours are a few places away, so
     these are compared for all points together; then each point's search goes on outwards for as long as the
-    first coordinate alone is not too far.
+    first coordinate alone is not too far. Returns how many places either way were compared for all points together.
     """
     emb_dim, n = points.shape
     least[:], nearest[:] = np.inf, -1.0
@@ -339,6 +337,11 @@ class StreamingLyapunov:
         Round the weights first, as the published code does when it hands them over in text files.
     emb_dim, lag, min_tsep, steps
         As in `divergence`.
+
+    Attributes
+    ----------
+    seen : int
+        Iterates taken so far.
     """
 
     def __init__(self, n_weights, window=200, overlap=0.1, *, decimals=None, **divergence_kwargs):

@@ -71,6 +71,7 @@ SERIES = {
     "huge offset": lambda y, rng: 1e10 + rng.normal(size=len(y)),
     "tiny": lambda y, rng: 1e-12 * rng.normal(size=len(y)),
     "large": lambda y, rng: 1e12 * rng.normal(size=len(y)),
+    "huge": lambda y, rng: 1e160 * rng.normal(size=len(y)),
     "heavy tails": lambda y, rng: rng.standard_cauchy(len(y)),
 }
 
