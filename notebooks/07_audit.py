@@ -65,7 +65,8 @@ print(f"{dataset}: {len(split.y_test)} test samples, {len(changed) - 1} fields t
 # %%
 class_sizes = np.bincount(datasets.load(dataset, "published").y_test).tolist()
 printed = audit.printed_scores(dataset, class_sizes, len(split.y_train) + len(split.y_test))
-printed.round(4)
+names = ["accuracy", "F1", "k/n as used", "k/n of a fifth", "F1 from", "F1 to", "F1 possible"]
+printed.set_axis(names, axis=1).round(4)
 
 # %%
 sums = audit.table_arithmetic().query("dataset == @dataset").drop(columns="dataset")
@@ -129,7 +130,8 @@ results.publish(dict(
 # - **Test set.** {glue:text}`used:.0f` of {glue:text}`n_printed:.0f` printed accuracies are possible with the
 #   {glue:text}`n_used:.0f` test samples of the authors' code, {glue:text}`fifth:.0f` with a fifth of the data.
 # - **F1.** {glue:text}`f1_not:.0f` of the {glue:text}`f1_known:.0f` that could be checked cannot go with the printed
-#   accuracy. The authors' code reads accuracy by thresholds and F1 by the largest output, two different rules.
+#   accuracy. With more than two classes the authors' code reads accuracy by thresholds and F1 by the largest output:
+#   two different rules.
 # - **Sums.** {glue:text}`sums_hold:.0f` of {glue:text}`n_sums:.0f` sums between the columns of Tables 1 and 2 hold.
 # - **Fields.** As it is, LEGCNet-FT prunes {glue:text}`base:.1f` % (mean of {glue:text}`n_seeds:.0f` seeds). One field
 #   moves that from {glue:text}`least:.1f` % ({glue:text}`least_field`) to {glue:text}`most:.1f` %
