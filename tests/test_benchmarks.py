@@ -8,11 +8,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-ROOT = Path(__file__).parent.parent
-sys.path.insert(0, str(ROOT))
+from benchmarks import __main__ as command
+from benchmarks import memory, scaling
 
-from benchmarks import __main__ as command  # noqa: E402
-from benchmarks import memory, scaling  # noqa: E402
+ROOT = Path(__file__).parent.parent
 
 
 @pytest.fixture(scope="module")
