@@ -53,8 +53,11 @@ def parameters(wildcards):
 jobs = [(n, d, p) for n in config["notebooks"] for d in names for p in ("published", "corrected")
         if p == "published" or n in config["corrected"]]
 pages = [f"{executed}/{n}/{d}-{p}.ipynb" for n, d, p in jobs]
-prose = ["intro", "data", "performance"]
-measured = {"performance": sorted(Path("benchmarks/results").glob("*.*"))}
+prose = ["intro", "data", "fidelity", "performance"]
+kept = {  # tables that are not computed by this build, but shown by it
+    "fidelity": [Path("book/fidelity.csv")],
+    "performance": sorted(Path("benchmarks/results").glob("*.*")),
+}
 
 
 rule html:
@@ -98,7 +101,7 @@ rule prose:
         f"{executed}/{{page}}.ipynb",
     params:
         values=json.dumps(dict(out_dir=f"{executed}/results", names=names)),
-        key=lambda w: digest(code, source_key(f"book/{w.page}.md"), skipped, *measured.get(w.page, [])),
+        key=lambda w: digest(code, source_key(f"book/{w.page}.md"), skipped, *kept.get(w.page, [])),
     log:
         f"{executed}/log/{{page}}.log",
     shell:

@@ -4,32 +4,43 @@ The weights carry no licence, so they are not part of this repository: name the 
 LEGC_DATA_DIR, or put it at ../shared/data beside the repository.
 """
 
-import json
-import os
-from pathlib import Path
-
 import numpy as np
+import pandas as pd
 import pytest
 
-from legc_utils import datasets, pruning
-
-
-def released(name):
-    folder = Path(os.environ.get("LEGC_DATA_DIR") or Path(__file__).parents[3] / "shared" / "data")
-    file = folder / "released" / f"{name}.json"
-    if not file.is_file():
-        pytest.skip(f"{file} is not here: name the folder with released/{name}.json in LEGC_DATA_DIR")
-    return json.loads(file.read_text())
-
-
-def flat(initialisations, *names):
-    return np.array([np.concatenate([np.ravel(one[name]) for name in names]) for one in initialisations])
+from legc_utils import datasets, fidelity, protocols, pruning
 
 
 @pytest.mark.parametrize(("name", "variant"), [("cancer", "FT"), ("iris", "FT"), ("iris", "PT")])
-def test_released_masks_come_out_exactly(name, variant):
-    data = released(name)
-    initial = flat(data["initialisations"], "W1", "W2"), flat(data["initialisations"], "b1", "b2")
-    chosen = pruning.find_masks(datasets.load(name), 6, range(5), "published", variant, initial=initial)
-    found = [np.flatnonzero(~mask).tolist() for mask in chosen.masks]
-    assert found == [sorted(indices) for indices in data[f"pruned_{variant}"]]
+def test_released_masks_come_out_exactly_and_the_kept_table_says_so(name, variant):
+    try:
+        data = fidelity.released(name)
+    except FileNotFoundError as missing:
+        pytest.skip(str(missing))
+    found = fidelity.compare(name, data, variant)
+    assert len(found) == 5 and (found.differing == 0).all()
+    kept = pd.read_csv(fidelity.TABLE).query("dataset == @name and variant == @variant").reset_index(drop=True)
+    pd.testing.assert_frame_equal(found, kept, check_dtype=False)
+
+
+def test_a_mask_that_differs_is_counted():
+    protocol, split = protocols.get("published", "cancer"), datasets.load("cancer")
+    rng = np.random.default_rng(0)
+    shapes = {"W1": (6, 9), "b1": 6, "W2": (1, 6), "b2": 1}
+    drawn = [{name: rng.normal(0, 0.1, shape) for name, shape in shapes.items()} for _ in range(2)]
+    initial = [np.array([np.r_[d[w].ravel(), d[v].ravel()] for d in drawn]) for w, v in (("W1", "W2"), ("b1", "b2"))]
+    ours = pruning.find_masks(split, 6, range(2), protocol, "FT", initial=tuple(initial)).masks
+    exact = [np.flatnonzero(~mask).tolist() for mask in ours]
+    one_more = int(np.flatnonzero(ours[1])[0])
+    data = {"initialisations": drawn, "pruned_FT": [exact[0], [*exact[1], one_more]]}
+    found = fidelity.compare("cancer", data, "FT")
+    assert found.differing.tolist() == [0, 1]
+    assert found.pruned_released.tolist() == [len(exact[0]), len(exact[1]) + 1]
+
+
+def test_what_is_not_here_is_said(monkeypatch, tmp_path):
+    monkeypatch.setenv("LEGC_DATA_DIR", str(tmp_path))
+    with pytest.raises(FileNotFoundError, match=r"released/cancer\.json in LEGC_DATA_DIR"):
+        fidelity.released("cancer")
+    with pytest.raises(FileNotFoundError, match="no released masks"):
+        fidelity.table()
