@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 from numba import get_num_threads, njit
 
-from benchmarks.compare import MAX_LAG, STEPS, WINDOW, seconds, weight_windows
+from benchmarks import MAX_LAG, STEPS, WINDOW
+from benchmarks.compare import seconds, weight_windows
 from legc_utils import datasets, granger, lyapunov, protocols, training
 
 FIRST_CALLS = {

@@ -10,9 +10,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from benchmarks import MAX_LAG, WINDOW
 from legc_utils import datasets, granger, lyapunov, protocols, training
-
-WINDOW, MAX_LAG = 200, 14
 
 
 def _start_peak():

@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from benchmarks.compare import MAX_LAG, WINDOW, seconds
+from benchmarks import MAX_LAG, WINDOW
+from benchmarks.compare import seconds
 from legc_utils import datasets, granger, lyapunov, protocols, training
 
 

@@ -13,7 +13,6 @@ import pandas as pd
 
 from legc_utils import datasets, protocols, pruning
 
-DATASETS = ("cancer", "titanic", "banknote", "iris", "iris3f", "vowel")
 TABLE = Path(__file__).parent.parent / "book" / "fidelity.csv"
 _BESIDE = Path(__file__).parents[2] / "shared" / "data"
 
@@ -61,7 +60,7 @@ def compare(dataset, data, variant):
 def table():
     """`compare` for every released data set and variant that is here."""
     rows = []
-    for dataset in DATASETS:
+    for dataset in protocols.DATASETS:
         try:
             data = released(dataset)
         except FileNotFoundError:

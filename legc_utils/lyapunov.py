@@ -254,9 +254,9 @@ def check_window(window, overlap=0.0, emb_dim=2, lag=1, min_tsep=0, steps=3):
         raise ValueError(f"overlap={overlap!r} is not allowed; give a share from 0 up to, not including, 1")
 
 
-def _check_finite(weights):
-    if not np.isfinite(weights).all():
-        raise ValueError("trajectory holds NaN or infinite values; allowed: finite numbers")
+def _check_finite(name, values):
+    if not np.isfinite(values).all():
+        raise ValueError(f"{name} holds NaN or infinite values; allowed: finite numbers")
 
 
 def _kernel_choices(window, overlap, decimals=None, emb_dim=2, lag=1, min_tsep=0, steps=3):
@@ -315,8 +315,7 @@ def divergence(windows, emb_dim=2, lag=1, min_tsep=0, steps=3):
     if windows.ndim != 2:
         raise ValueError(f"windows has shape {windows.shape}; allowed: (n_windows, length)")
     check_window(windows.shape[1], 0.0, emb_dim, lag, min_tsep, steps)
-    if not np.isfinite(windows).all():
-        raise ValueError("windows holds NaN or infinite values; allowed: finite numbers")
+    _check_finite("windows", windows)
     return _divergence(windows, emb_dim, lag, min_tsep, steps)
 
 
@@ -356,7 +355,7 @@ class StreamingLyapunov:
         weights = np.atleast_2d(np.asarray(weights, dtype=np.float64))
         if weights.ndim != 2 or weights.shape[1] != self._ring.shape[1]:
             raise ValueError(f"weights has shape {weights.shape}; allowed: (n_steps, {self._ring.shape[1]})")
-        _check_finite(weights)
+        _check_finite("trajectory", weights)
         while len(weights):
             to_end = self._to_window_end()
             slot = self.seen % self.window
@@ -415,6 +414,6 @@ def windowed_lyapunov(trajectory, window=200, overlap=0.1, **divergence_kwargs):
         raise ValueError(f"trajectory has shape {trajectory.shape}; allowed: (n_steps, n_weights)")
     if window > len(trajectory):
         raise ValueError(f"window={window} is longer than the run; allowed: at most {len(trajectory)} iterates")
-    _check_finite(trajectory)
+    _check_finite("trajectory", trajectory)
     starts = window_ends(len(trajectory), window, overlap) - (window - 1)
     return _exponents(trajectory, starts, *choices)

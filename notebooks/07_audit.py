@@ -121,7 +121,7 @@ results.publish(dict(
     f1_not=int((~printed.f1_possible.dropna().astype(bool)).sum()), sums_hold=int(sums.holds.sum()), n_sums=len(sums),
     base=pruned.iloc[0], least=pruned.min(), least_field=pruned.idxmin(), most=pruned.max(), most_field=pruned.idxmax(),
     one_sample=one_sample, inside=int(inside), n_fields=len(changed), n_seeds=len(seeds),
-    best_scaling=by_field.dense_accuracy.max(), best_field=by_field.dense_accuracy.idxmax(),
+    best_dense=by_field.dense_accuracy.max(), best_field=by_field.dense_accuracy.idxmax(),
 ))  # fmt: skip
 
 # %% [markdown]
@@ -138,7 +138,7 @@ results.publish(dict(
 #   ({glue:text}`most_field`).
 # - **Accuracy.** With {glue:text}`inside:.0f` of {glue:text}`n_fields:.0f` settings the mean difference between FT
 #   and dense stays within one test sample ({glue:text}`one_sample:.2f` points). The dense network itself does best,
-#   {glue:text}`best_scaling:.3f`, with "{glue:text}`best_field`".
+#   {glue:text}`best_dense:.3f`, with "{glue:text}`best_field`".
 #
 # ```{admonition} What could be wrong with it
 # :class: caution
