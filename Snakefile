@@ -6,11 +6,15 @@ lock. Time stamps do not count, so a fresh clone, a touched file or a switched b
 
 import hashlib
 import json
+import sys
 from pathlib import Path
 
 import jupytext
 
 from legc_utils import datasets
+
+sys.path.insert(0, "book")
+import check_prose
 
 
 configfile: "config.yaml"
@@ -20,8 +24,9 @@ profile = config["profile"]
 if profile not in config["profiles"]:
     raise ValueError(f"profile={profile!r} is unknown; allowed: {', '.join(config['profiles'])}")
 settings = config["profiles"][profile]
-skipped = {d: reason for d in settings["datasets"] if (reason := datasets.unavailable(d))}
-names = [d for d in settings["datasets"] if d not in skipped]
+kinds = {d: kind for kind in ("tabular", "images") for d in settings[kind]}
+skipped = {d: reason for d in kinds if (reason := datasets.unavailable(d))}
+names = [d for d in kinds if d not in skipped]
 for reason in skipped.values():
     print(reason)
 
@@ -46,18 +51,23 @@ def source_key(path):
 
 
 def parameters(wildcards):
-    chosen = {name: settings[name] for name in config["notebooks"][wildcards.notebook]}
-    return chosen | dict(dataset=wildcards.dataset, protocol=wildcards.protocol, out_dir=f"{executed}/results")
+    takes, dataset = config["notebooks"][wildcards.notebook]["takes"], wildcards.dataset
+    chosen = {name: settings[key].get(dataset, settings[key][kinds[dataset]]) for name, key in takes.items()}
+    return chosen | dict(dataset=dataset, protocol=wildcards.protocol, out_dir=f"{executed}/results")
 
 
-jobs = [(n, d, p) for n in config["notebooks"] for d in names for p in ("published", "corrected")
-        if p == "published" or n in config["corrected"]]
+# images first: theirs are the longest jobs
+jobs = [(n, d, p) for d in reversed(names) for n, notebook in config["notebooks"].items()
+        if kinds[d] in notebook["data"] for p in notebook["protocols"]]
 pages = [f"{executed}/{n}/{d}-{p}.ipynb" for n, d, p in jobs]
-prose = ["intro", "data", "fidelity", "performance"]
+prose = ["intro", "tables", "claims", "audit", "deviations", "fidelity", "performance", "budget", "data"]
 kept = {  # tables that are not computed by this build, but shown by it
     "fidelity": [Path("book/fidelity.csv")],
     "performance": sorted(Path("benchmarks/results").glob("*.*")),
+    "deviations": [Path("book/deviations.yaml")],
 }
+if problems := check_prose.problems():
+    raise ValueError("numbers typed into prose, which results should give:\n" + "\n".join(problems))
 
 
 rule html:

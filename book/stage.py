@@ -21,21 +21,30 @@ def write(path, content):
         path.write_bytes(content)
 
 
-def own_labels(source, dataset):
-    """Labels and links of one notebook's Markdown, made unique to its data set's page."""
+def own_labels(source, dataset, pages):
+    """Labels and links of one notebook's Markdown, made unique to its data set's page.
+
+    A link to a chapter that has no page for this data set leads to the chapter's first page.
+    """
     for label in set(re.findall(r":label: (\S+)", source)) | set(re.findall(r"\{eq\}`([^`]+)`", source)):
         source = re.sub(rf"{re.escape(label)}(?![\w-])", f"{label}-{dataset}", source)
-    return re.sub(r"\]\((\d\d_\w+)\.ipynb\)", rf"](../\1/{dataset}.ipynb)", source)
 
 
-def staged(path, dataset):
+    def page(match):
+        own = f"{match[1]}/{dataset}"
+        return f"](../{own if own in pages else next(p for p in pages if p.startswith(f'{match[1]}/'))}.ipynb)"
+
+    return re.sub(r"\]\((\d\d_\w+)\.ipynb\)", page, source)
+
+
+def staged(path, dataset, pages):
     """An executed notebook as its page: titled by data set, with labels of its own."""
     notebook = nbformat.read(path, as_version=4)
     first = next(c for c in notebook.cells if c.cell_type == "markdown")
     first.source = re.sub(r"^# (.+)$", rf"# \1 ({dataset})", first.source, count=1, flags=re.M)
     for cell in notebook.cells:
         if cell.cell_type == "markdown":
-            cell.source = own_labels(cell.source, dataset)
+            cell.source = own_labels(cell.source, dataset, pages)
         elif "name" in (figure := cell.metadata.get("mystnb", {}).get("figure", {})):
             figure["name"] += f"-{dataset}"
         cell.metadata.pop("papermill", None)  # time stamps: they would make every page look new
@@ -68,13 +77,12 @@ def main(profile, folder, *datasets):
     config = yaml.safe_load(Path("config.yaml").read_text())
     toc = yaml.safe_load(Path("_toc.yml").read_text())
     files = {Path("_config.yml"): Path("_config.yml").read_bytes()}
-    pages = []
-    for notebook in config["notebooks"]:
-        for dataset in datasets:
-            path = executed / notebook / f"{dataset}-published.ipynb"
-            if path.exists():
-                pages.append(f"{notebook}/{dataset}")
-                files[Path(f"{pages[-1]}.ipynb")] = staged(path, dataset)
+    made = {f"{n}/{d}": executed / n / f"{d}-published.ipynb" for n in config["notebooks"] for d in datasets}
+    pages = [page for page, path in made.items() if path.exists()]
+    for page in pages:
+        files[Path(f"{page}.ipynb")] = staged(made[page], page.split("/")[1], pages)
+    for path in sorted((executed / "results").rglob("*.*")):  # raw rows, to download
+        files[Path("assets/results") / path.relative_to(executed / "results")] = path.read_bytes()
     files[Path("_toc.yml")] = yaml.safe_dump(contents(toc, pages), sort_keys=False).encode()
     for path in sorted(book.glob("*.md")):
         made = executed / f"{path.stem}.ipynb"

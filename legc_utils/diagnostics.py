@@ -9,6 +9,7 @@ import pandas as pd
 import shap
 import torch
 from scipy import stats
+from torch.utils.flop_counter import FlopCounterMode
 
 # Importing weightwatcher turns on INFO for every library and prints what hardware it found
 _root_level = logging.getLogger().level
@@ -67,6 +68,16 @@ def importance_agreement(one, other, top=3):
         "kendall": stats.kendalltau(one, other).statistic,
         f"top{top}": len(set(one.nlargest(k).index) & set(other.nlargest(k).index)) / k,
     }
+
+
+def multiply_adds(module, X):
+    """Multiply–adds of `module(X)`, X (n, inputs) float64, by torch's own counter. Masked weights count: they multiply.
+
+    torch counts a multiply–add as two operations; this is half of its figure.
+    """
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        module(torch.as_tensor(X, dtype=torch.float64))
+    return counter.get_total_flops() // 2
 
 
 def weightwatcher_table(module, min_evals=8):

@@ -56,8 +56,13 @@ def weight_names(split, layers):
     return names
 
 
-def draw_network(ax, layers, mask, title):
-    """A network with kept weights as lines and pruned ones dashed (Figure 1 of the paper, from a real mask)."""
+def draw_network(ax, layers, mask, title, first=0):
+    """A network with kept weights as lines and pruned ones dashed (Figure 1 of the paper, from a real mask).
+
+    mask holds the weights from layer of units `first` on; what lies before is not drawn.
+    """
+    names = ["inputs", *[f"hidden {k}" for k in range(1, len(layers) - 1)], "outputs"][first:]
+    layers = layers[first:]
     at = [np.column_stack([np.full(n, x), np.linspace(0, 1, n + 2)[1:-1]]) for x, n in enumerate(layers)]
     start = 0
     for left, right in zip(at, at[1:]):
@@ -70,6 +75,6 @@ def draw_network(ax, layers, mask, title):
     for points in at:
         ax.scatter(*points.T, s=120, color=_COLOURS[0], edgecolor="black", zorder=3)
     ax.set(title=title, xticks=range(len(layers)), yticks=[])
-    ax.set_xticklabels(["inputs", *[f"hidden {k}" for k in range(1, len(layers) - 1)], "outputs"])
+    ax.set_xticklabels(names)
     ax.grid(False)
     sns.despine(ax=ax, left=True, bottom=True)

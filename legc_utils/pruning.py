@@ -156,14 +156,16 @@ class Selection:
     """What LEGC saw and what it chose, for S seeds.
 
     runs : training.Runs, the dense training that was followed
-    exponents : float64 (n_windows, S, n_weights), nats per iterate
+    candidates : slice of the flat weights that may be pruned, n_candidates of them
+    exponents : float64 (n_windows, S, n_candidates), nats per iterate
     target : float64 (n_windows, S), misclassified share at each window's last iterate
-    pvalues : float64 (S, n_weights), the smallest over the lags that the protocol looks at
+    pvalues : float64 (S, n_candidates), the smallest over the lags that the protocol looks at
     masks : bool (S, n_weights), True = keep
     """
 
     horizon: Horizon
     runs: training.Runs
+    candidates: slice
     exponents: np.ndarray
     target: np.ndarray
     pvalues: np.ndarray
@@ -195,40 +197,72 @@ def find_masks(split, hidden, seeds, protocol="published", variant="FT", initial
     """
     protocol = protocols.get(protocol, split.name)
     look = horizon(split, protocol, variant)
-    n_weights = training.count_weights(training.layer_sizes(split, hidden))
+    layers = training.layer_sizes(split, hidden)
+    n_weights = training.count_weights(layers)
+    first = layers[0] * layers[1] if protocol.candidates == "after_first" else 0
+    candidates, n_candidates = slice(first, n_weights), n_weights - first
     seeds = list(np.atleast_1d(seeds))
     stream = lyapunov.StreamingLyapunov(
-        len(seeds) * n_weights, look.window, protocol.overlap, decimals=protocol.decimals,
+        len(seeds) * n_candidates, look.window, protocol.overlap, decimals=protocol.decimals,
         emb_dim=protocol.emb_dim, lag=protocol.lag, min_tsep=protocol.min_tsep, steps=look.steps,
     )  # fmt: skip
     runs = training.train_ensemble(
         split, hidden, seeds, protocol, epochs=look.epochs, rows=look.rows, initial=initial,
-        record=lambda piece: stream.update(piece.reshape(len(piece), -1)),
+        record=lambda piece: stream.update(piece[..., candidates].reshape(len(piece), -1)),
     )  # fmt: skip
-    exponents = stream.result().reshape(len(look.rows), len(seeds), n_weights)
+    exponents = stream.result().reshape(len(look.rows), len(seeds), n_candidates)
     target = runs.test_error if protocol.target == "test" else runs.train_error
-    pvalues = np.empty((len(seeds), n_weights))
-    masks = np.empty((len(seeds), n_weights), bool)
+    pvalues = np.empty((len(seeds), n_candidates))
+    masks = np.ones((len(seeds), n_weights), bool)
     for s in range(len(seeds)):
         p = granger.protocol_pvalues(target[:, s], exponents[:, s], protocol, look.max_lag)
         pvalues[s] = p.min(axis=0)
-        masks[s] = legc_mask(p, protocol.alpha, protocol.rule, protocol.correction)
-    return Selection(look, runs, exponents, target, pvalues, masks)
+        masks[s, candidates] = legc_mask(p, protocol.alpha, protocol.rule, protocol.correction)
+    return Selection(look, runs, candidates, exponents, target, pvalues, masks)
 
 
-def random_masks(masks, seeds):
-    """Random masks with each row's number of pruned weights, by torch.nn.utils.prune. bool, as `masks` (S, n)."""
-    found = []
-    for row, seed in zip(masks, seeds):
+def random_masks(masks, seeds, candidates=slice(None)):
+    """Random masks with each row's number of pruned weights, by torch.nn.utils.prune. bool, as `masks` (S, n).
+
+    Only weights of the slice `candidates` are pruned, as in `Selection`.
+    """
+    found = np.ones_like(masks)
+    for s, seed in enumerate(seeds):
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(int(seed))
-            found.append(_torch_mask(prune.RandomUnstructured, row, np.ones(len(row))))
-    return np.array(found)
+            among = masks[s, candidates]
+            found[s, candidates] = _torch_mask(prune.RandomUnstructured, among, np.ones(len(among)))
+    return found
 
 
-def magnitude_masks(masks, weights):
+def magnitude_masks(masks, weights, candidates=slice(None)):
     """Masks that drop each row's number of smallest |weights| (S, n), by torch.nn.utils.prune. bool (S, n)."""
-    return np.array([_torch_mask(prune.L1Unstructured, row, w) for row, w in zip(masks, weights)])
+    found = np.ones_like(masks)
+    for s in range(len(masks)):
+        found[s, candidates] = _torch_mask(prune.L1Unstructured, masks[s, candidates], weights[s, candidates])
+    return found
+
+
+def model_masks(split, hidden, seeds, protocol="published"):
+    """The five models of Tables 1 to 3 for every seed.
+
+    Random and magnitude pruning take as many weights as LEGCNet-FT does, among the same candidates; magnitude goes by
+    the dense network that was trained for FT.
+
+    Parameters
+    ----------
+    As `find_masks`.
+
+    Returns
+    -------
+    dict from dense, FT, PT, random, magnitude to bool (S, n_weights), True = keep
+    """
+    full, partial = (find_masks(split, hidden, seeds, protocol, variant) for variant in protocols.VARIANTS)
+    return {
+        "dense": np.ones_like(full.masks), "FT": full.masks, "PT": partial.masks,
+        "random": random_masks(full.masks, seeds, full.candidates),
+        "magnitude": magnitude_masks(full.masks, full.runs.final_weights, full.candidates),
+    }  # fmt: skip
 
 
 def _torch_mask(method, like, weights):

@@ -66,8 +66,9 @@ print(f"{dataset}: {n_weights} weights, {draws} random masks for each of seeds {
 # %%
 chosen = pruning.find_masks(split, choices.hidden, seeds, choices, "FT")
 legc = chosen.masks
-magnitude = pruning.magnitude_masks(legc, chosen.runs.final_weights)
-random = [pruning.random_masks(legc, [1000 * seed + draw for seed in seeds]) for draw in range(draws)]
+magnitude = pruning.magnitude_masks(legc, chosen.runs.final_weights, chosen.candidates)
+drawn = lambda draw: pruning.random_masks(legc, [1000 * seed + draw for seed in seeds], chosen.candidates)
+random = [drawn(draw) for draw in range(draws)]
 models = ["dense", "FT", "magnitude"] + ["random"] * draws
 masks = np.stack([np.ones_like(legc), legc, magnitude, *random], axis=1)
 runs = training.train_ensemble(split, choices.hidden, seeds, choices, masks=masks)

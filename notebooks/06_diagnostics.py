@@ -16,12 +16,12 @@
 # # Is it still the same network?
 #
 # Equal accuracy can hide a changed mind. The paper looks inside with two tools: SHAP values
-# {cite}`lundberg2017`, which say how much each input moves the output, and WeightWatcher {cite}`martin2021`, which
-# fits a power law to the eigenvalues of each layer.
+# {cite}`lundberg2017`, which say how much each input moves the output, and WeightWatcher, the business of
+# [the next chapter](07_weightwatcher.ipynb).
 #
 # ```{admonition} The paper says
-# Feature importance "is maintained" in LEGCNet and not under random pruning (section 5.1, Figures 3, 7 and 8);
-# alpha "lies between 2.0 and 6.0 on every layer" (Table 4, MNIST).
+# Feature importance "is maintained" in LEGCNet and not under random pruning; magnitude pruning keeps it on three data
+# sets (section 5.1, Figures 3, 7 and 8), or does not keep it (section 6).
 # ```
 #
 # The Shapley value of feature $i$, one of $d$, averages its effect over all coalitions $S$ of the others:
@@ -51,8 +51,11 @@ choices = protocols.from_parameters(globals(), "dataset protocol seeds alpha rul
 # %%
 from itertools import combinations
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+import seaborn as sns
+import shap
 
 from legc_utils import datasets, diagnostics, plots, pruning, results, training
 
@@ -69,12 +72,7 @@ print(f"{dataset}: network {layers}, seeds {seeds}")
 # ## Five networks a seed, trained to the end
 
 # %%
-full, partial = (pruning.find_masks(split, choices.hidden, seeds, choices, v) for v in ("FT", "PT"))
-masks = {
-    "dense": np.ones_like(full.masks), "FT": full.masks, "PT": partial.masks,
-    "random": pruning.random_masks(full.masks, seeds),
-    "magnitude": pruning.magnitude_masks(full.masks, full.runs.final_weights),
-}  # fmt: skip
+masks = pruning.model_masks(split, choices.hidden, seeds, choices)
 runs = training.train_ensemble(
     split, choices.hidden, seeds, choices, masks=np.stack(list(masks.values()), axis=1),
     epochs=choices.recorded_epochs,
@@ -101,17 +99,21 @@ figure, (ax,) = plots.panels(figsize=(9, 4))
 bars.plot.bar(ax=ax, color=[plots.MODELS[m] for m in bars], width=0.8)
 ax.tick_params(axis="x", rotation=30)
 plots.label(ax, f"{dataset}: feature importance", "feature", "mean |SHAP| (output units)")
-# %% mystnb={"figure": {"caption": "One point a test sample: how much each feature moved the dense network's output (first class output), first seed.", "name": "fig-beeswarm"}, "image": {"alt": "Strip plot of SHAP values for each feature, coloured by the feature's value."}}
-figure, (ax,) = plots.panels(figsize=(9, 4))
-shown = values[seeds[0], "dense"][..., 0]
-rng = np.random.default_rng(0)
-for y, name in enumerate(bars.index[::-1]):
-    column = split.feature_names.index(name)
-    jitter = y + rng.uniform(-0.25, 0.25, len(shown))
-    points = ax.scatter(shown[:, column], jitter, c=split.X_test[:, column], cmap="cividis", s=12)
-ax.set_yticks(range(len(bars)), bars.index[::-1])
-figure.colorbar(points, label="feature value (scaled)")
-plots.label(ax, f"{dataset}: SHAP values, dense network", "SHAP value (output units)", "")
+# %% [markdown]
+# The bars average over samples. The swarms show every test sample of the first seed, network by network, features in the
+# dense network's order: a feature whose colours change sides has changed its meaning.
+
+# %% mystnb={"figure": {"caption": "SHAP values of the five networks, first seed: one point a test sample, coloured by the feature's value.", "name": "fig-beeswarm"}, "image": {"alt": "Five bee-swarm panels, one a network, of SHAP values for each feature, coloured from low to high feature value."}}
+order = [split.feature_names.index(name) for name in bars.index]
+figure, axes = plots.panels(len(masks), figsize=(15, 0.5 * n_features + 1.5))
+for ax, model in zip(axes, masks):
+    explained = shap.Explanation(values[seeds[0], model][:, order, 0], data=split.X_test[:, order], feature_names=list(bars.index))
+    shap.plots.beeswarm(
+        explained, ax=ax, order=np.arange(n_features), max_display=n_features, plot_size=None, show=False, s=8,
+        color=plt.get_cmap("cividis"), color_bar=model == "magnitude", group_remaining_features=False,
+    )  # fmt: skip
+    ax.tick_params(labelsize=9, labelleft=model == "dense")
+    plots.label(ax, model, "SHAP value (output units)", "")
 # %% [markdown]
 # ## How consistent is consistent?
 #
@@ -132,22 +134,21 @@ results.save(rows, "06_diagnostics", dataset, protocol, out_dir, seeds=seeds, al
 agreement = rows.groupby("model")[["spearman", "kendall", "top3"]].mean()
 agreement.round(3)
 
-# %% [markdown]
-# ## WeightWatcher
-#
-# The spectrum of a layer has as many eigenvalues as its smaller side has units. WeightWatcher wants at least eight
-# for a power law.
 
-# %%
-watched = diagnostics.weightwatcher_table(network(seeds[0], "dense"))
-watched
-
+# %% mystnb={"figure": {"caption": "Rank agreement of feature importance with the dense parent, one point a seed (or pair of seeds), and the mean.", "name": "fig-agreement"}, "image": {"alt": "Strip plot of Spearman correlation for FT, PT, random, magnitude, and dense networks of other seeds."}}
+figure, (ax,) = plots.panels(figsize=(8, 3.5))
+colours = plots.MODELS | {"dense, other seed": plots.MODELS["dense"]}
+sns.stripplot(rows, x="spearman", y="model", hue="model", palette=colours, alpha=0.5, ax=ax, legend=False)
+ax.scatter(agreement.spearman.loc[rows.model.unique()], range(rows.model.nunique()), color="black", marker="|", s=300)
+plots.label(ax, f"{dataset}: agreement with the dense network", "Spearman correlation of mean |SHAP|", "")
 # %% tags=["hide-input", "nbval-ignore-output"]
+wide = rows[rows.model != "dense, other seed"].pivot(index="seed", columns="model", values="spearman")
+above = wide.sub(wide["random"], axis=0)
 results.publish(dict(
     ft=agreement.spearman["FT"], pt=agreement.spearman["PT"], random=agreement.spearman["random"],
     magnitude=agreement.spearman["magnitude"], n_seeds=len(seeds),
     yardstick=agreement.spearman.get("dense, other seed", np.nan),
-    most_eigenvalues=watched.eigenvalues.max(), fitted=watched.alpha.notna().sum(),
+    **{f"{m}_{end}": value for m in ("FT", "PT") for end, value in zip(("mean", "low", "high"), results.interval(above[m]))},
 ))  # fmt: skip
 
 # %% [markdown]
@@ -158,12 +159,14 @@ results.publish(dict(
 #   {glue:text}`magnitude:.2f`.
 # - **The yardstick**: two dense networks that differ only in their seed agree at {glue:text}`yardstick:.2f`. A
 #   pruned network above that line has kept more of its parent's reasoning than another seed would have.
-# - **WeightWatcher**: the largest spectrum has {glue:text}`most_eigenvalues:.0f`
-#   eigenvalues, and {glue:text}`fitted:.0f` layers could be fitted. Table 4 is about MNIST alone.
+# - **Against a random mask of the same size**, seed by seed, FT agrees better by {glue:text}`FT_mean:.2f` (95 % interval
+#   {glue:text}`FT_low:.2f` to {glue:text}`FT_high:.2f`) and PT, which prunes more or fewer weights, by
+#   {glue:text}`PT_mean:.2f` ({glue:text}`PT_low:.2f` to {glue:text}`PT_high:.2f`).
 #
 # ```{admonition} What could be wrong with it
 # :class: caution
-# SHAP values depend on the background data (here 100 training rows) and treat features as independent. Kept
+# SHAP values depend on the background data (at most a hundred training rows) and treat features as independent. Pairs of
+# seeds share networks, so the points of the yardstick are not independent. Kept
 # importance at a sparsity of a few weights is a weak test: little was taken away. Rank correlations over few
 # features are coarse.
 # ```
