@@ -26,9 +26,14 @@ def use_style():
     })  # fmt: skip
 
 
+def grid(n_rows, n_columns, **kwargs):
+    """A figure with axes in rows and columns: (figure, array of axes)."""
+    return plt.subplots(n_rows, n_columns, squeeze=False, **kwargs)
+
+
 def panels(n=1, **kwargs):
     """A figure with n axes side by side: (figure, list of axes)."""
-    figure, axes = plt.subplots(1, n, squeeze=False, **kwargs)
+    figure, axes = grid(1, n, **kwargs)
     return figure, list(axes[0])
 
 

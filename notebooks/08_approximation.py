@@ -14,8 +14,8 @@
 # %% [markdown]
 # # Does a pruned network stay close?
 #
-# [The previous chapter](07_audit.ipynb) checked the tables. This one checks the theory: the theorem that is to
-# guarantee that a pruned network computes nearly the same function as the dense one.
+# [The previous chapters](06_diagnostics.ipynb) looked inside trained networks. This one checks the theory: the theorem
+# that is to guarantee that a pruned network computes nearly the same function as the dense one.
 #
 # ```{admonition} The paper says
 # Theorem 3.1: for a width $h$ of at least $\max\{K_1^{1/\alpha}, (K_2/\epsilon)^{1/\alpha}, (K_3/\delta)^{1/\alpha},
