@@ -47,7 +47,7 @@ def save(frame, notebook, dataset, protocol, out_dir, **parameters):
     frame : DataFrame
         One row an observation. The same input gives the same file, byte for byte.
     notebook, dataset, protocol : str
-        Name the file: out_dir/notebook/dataset-protocol.csv. A later run with these three replaces it, so
+        Name the file: out_dir/notebook/dataset-protocol.csv; "all" for a table over data sets. A later run with these three replaces it, so
         give every other set of parameters an out_dir of its own.
     **parameters
         Everything else that was set, seeds included; kept in the provenance.
@@ -63,7 +63,7 @@ def save(frame, notebook, dataset, protocol, out_dir, **parameters):
         "dataset": dataset,
         "protocol": protocol,
         "parameters": parameters,
-        "data_sha256": datasets.checksum(dataset),
+        "data_sha256": None if dataset == "all" else datasets.checksum(dataset),
         "git_commit": git_commit(),
         "packages": {name: metadata.version(name) for name in PACKAGES},
         "seconds": round(time.monotonic() - _STARTED, 1),
