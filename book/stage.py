@@ -29,7 +29,6 @@ def own_labels(source, dataset, pages):
     for label in set(re.findall(r":label: (\S+)", source)) | set(re.findall(r"\{eq\}`([^`]+)`", source)):
         source = re.sub(rf"{re.escape(label)}(?![\w-])", f"{label}-{dataset}", source)
 
-
     def page(match):
         own = f"{match[1]}/{dataset}"
         return f"](../{own if own in pages else next(p for p in pages if p.startswith(f'{match[1]}/'))}.ipynb)"

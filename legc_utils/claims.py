@@ -84,7 +84,7 @@ def at_least(values, floor):
 
 
 def near(values, margin):
-    """One comparison without an interval: (found − printed, allowed). Supported within the larger of the two margins."""
+    """One comparison without an interval: (found − printed, allowed); the larger of the two margins decides."""
     (difference, allowed) = values
     outcome = "supported" if abs(difference) <= max(margin, allowed) + 1e-9 else "contradicted"
     return dict(effect=difference, low=np.nan, high=np.nan, n=1, p=np.nan, outcome=outcome)
@@ -207,7 +207,7 @@ def _inside(found):
 def _falls(rows):
     """Minus the slope of log distance against log width, at a fixed share of pruned weights, one a draw."""
     part = rows("08_approximation").query("regime == 'share' and how == 'random'")
-    logs = np.log(part.pivot(index="width", columns="draw", values="distance"))
+    logs = np.log(part.pivot_table(index="width", columns="draw", values="distance"))
     return -np.polyfit(np.log(logs.index), logs.to_numpy(), 1)[0]
 
 
@@ -307,8 +307,8 @@ CLAIMS = [
           "accuracy, FT − dense", _PAIRS, superiority, _difference("FT", "dense", "accuracy")),
     # section 5
     *[Claim(f"table1_{model}", "5, Table 1", f"The printed accuracy ({model}).",
-            "best of the first five seeds − printed; within two points or one test sample", "04_ft_vs_pt#beside-the-paper",
-            near, _printed(model, "accuracy"), margins.PRINTED) for model in ("dense", "FT")],
+            "best of the first five seeds − printed; within two points or one test sample",
+            "04_ft_vs_pt#beside-the-paper", near, _printed(model, "accuracy"), margins.PRINTED) for model in ("dense", "FT")],
     Claim("faster", "1.1, 5", "FT converges significantly faster.", "epochs to the benchmark, dense − FT", _PAIRS,
           superiority, _faster),
     Claim("half", "5", "On titanic, vowel and cancer FT needs just half the epochs.",

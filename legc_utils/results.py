@@ -47,7 +47,8 @@ def save(frame, notebook, dataset, protocol, out_dir, **parameters):
     frame : DataFrame
         One row an observation. The same input gives the same file, byte for byte.
     notebook, dataset, protocol : str
-        Name the file: out_dir/notebook/dataset-protocol.csv; "all" for a table over data sets. A later run with these three replaces it, so
+        Name the file: out_dir/notebook/dataset-protocol.csv; "all" for a table over data sets.
+        A later run with these three replaces it, so
         give every other set of parameters an out_dir of its own.
     **parameters
         Everything else that was set, seeds included; kept in the provenance.

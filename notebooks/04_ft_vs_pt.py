@@ -112,7 +112,9 @@ plots.label(ax, f"{dataset}: training accuracy", "epoch", "accuracy (share)")
 # accuracy, and the mean over all with its 95 % interval, which is what one run can expect.
 
 # %%
-best = rows[rows.seed.isin(seeds[:5])].sort_values(["accuracy", "epoch"], ascending=[False, True]).groupby("model").first()
+best = (
+    rows[rows.seed.isin(seeds[:5])].sort_values(["accuracy", "epoch"], ascending=[False, True]).groupby("model").first()
+)
 table = pd.DataFrame({
     ("accuracy", "paper"): paper.printed(dataset).accuracy,
     ("accuracy", "best"): best.accuracy,

@@ -107,7 +107,9 @@ plots.label(ax, f"{dataset}: feature importance", "feature", "mean |SHAP| (outpu
 order = [split.feature_names.index(name) for name in bars.index]
 figure, axes = plots.panels(len(masks), figsize=(15, 0.5 * n_features + 1.5))
 for ax, model in zip(axes, masks):
-    explained = shap.Explanation(values[seeds[0], model][:, order, 0], data=split.X_test[:, order], feature_names=list(bars.index))
+    explained = shap.Explanation(
+        values[seeds[0], model][:, order, 0], data=split.X_test[:, order], feature_names=list(bars.index)
+    )
     shap.plots.beeswarm(
         explained, ax=ax, order=np.arange(n_features), max_display=n_features, plot_size=None, show=False, s=8,
         color=plt.get_cmap("cividis"), color_bar=model == "magnitude", group_remaining_features=False,

@@ -41,7 +41,10 @@ def browser():
 
 def test_every_chapter_has_a_page_for_every_data_set(toc):
     config = yaml.safe_load((ROOT / "config.yaml").read_text())
-    wanted = {f"{n}/{d}" for n in config["notebooks"] for d in config["profiles"]["quick"]["datasets"]}
+    quick = config["profiles"]["quick"]
+    wanted = {
+        f"{n}/{d}" for n, notebook in config["notebooks"].items() for kind in notebook["data"] for d in quick[kind]
+    }
     assert wanted <= set(toc)
     assert set(yaml.safe_load((ROOT / "_toc.yml").read_text())["root"].split()) <= set(toc)
 
