@@ -308,7 +308,8 @@ CLAIMS = [
     # section 5
     *[Claim(f"table1_{model}", "5, Table 1", f"The printed accuracy ({model}).",
             "best of the first five seeds − printed; within two points or one test sample",
-            "04_ft_vs_pt#beside-the-paper", near, _printed(model, "accuracy"), margins.PRINTED) for model in ("dense", "FT")],
+            "04_ft_vs_pt#beside-the-paper", near, _printed(model, "accuracy"), margins.PRINTED)
+      for model in ("dense", "FT")],
     Claim("faster", "1.1, 5", "FT converges significantly faster.", "epochs to the benchmark, dense − FT", _PAIRS,
           superiority, _faster),
     Claim("half", "5", "On titanic, vowel and cancer FT needs just half the epochs.",

@@ -64,7 +64,7 @@ print(f"{dataset}: network {layers}, {len(split.y_train)} training images, seeds
 # %% [markdown]
 # ## Five networks, trained to the end
 
-# %%
+# %% tags=["nbval-ignore-output"]
 masks = pruning.model_masks(split, choices.hidden, seeds, choices)
 runs = training.train_ensemble(
     split, choices.hidden, seeds, choices, masks=np.stack(list(masks.values()), axis=1),
@@ -144,7 +144,7 @@ for m, model in enumerate(masks):
 # Two controls. *Untrained* networks, as they are initialised, hold no information at all. And *true power laws* with a
 # known exponent of 3, drawn with as many values as each layer has eigenvalues, show the spread of the fit itself.
 
-# %%
+# %% tags=["nbval-ignore-output"]
 n_control, true_alpha, rng = 300, 3, np.random.default_rng(seeds[0])
 control = []
 for k in range(n_control):

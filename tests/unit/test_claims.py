@@ -1,0 +1,63 @@
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+from legc_utils import claims, margins
+
+NOISE = np.random.default_rng(0).normal(size=20)
+
+
+def test_equivalence_needs_the_whole_interval_inside_the_margin():
+    assert claims.equivalence(0.001 * NOISE, 0.02)["outcome"] == "supported"
+    assert claims.equivalence(0.1 + 0.001 * NOISE, 0.02)["outcome"] == "contradicted"
+    assert claims.equivalence(-0.1 + 0.001 * NOISE, 0.02)["outcome"] == "contradicted"
+    assert claims.equivalence(0.2 * NOISE, 0.02)["outcome"] == "undecided"
+    assert claims.equivalence([0.0], 0.02)["outcome"] == "undecided"
+
+
+def test_equivalence_is_two_one_sided_t_tests():
+    d = 0.01 + 0.02 * NOISE
+    found = claims.equivalence(d, 0.02)
+    p = max(
+        stats.ttest_1samp(d, 0.02, alternative="less").pvalue, stats.ttest_1samp(d, -0.02, alternative="greater").pvalue
+    )
+    assert (found["outcome"] == "supported") == (p < margins.LEVEL)
+
+
+def test_superiority_is_scipys_paired_test_and_decides_constant_differences():
+    d = 0.5 + NOISE
+    assert claims.superiority(d)["p"] == stats.ttest_1samp(d, 0, alternative="greater").pvalue
+    assert claims.superiority(d - 10)["outcome"] == "contradicted"
+    assert claims.superiority([0.0] * 5)["outcome"] == "undecided"
+    assert claims.superiority([1.0, np.nan, 1.0])["outcome"] == "supported"
+    assert claims.superiority([1.0])["outcome"] == "undecided"
+
+
+def test_holm_takes_back_what_only_many_tests_could_find():
+    found = pd.DataFrame({"p": [0.04, 0.04, 0.9, np.nan], "outcome": ["supported"] * 2 + ["undecided", "supported"]})
+    assert claims.correct(found).outcome.tolist() == ["undecided"] * 3 + ["supported"]
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "most", "expected"),
+    [
+        (["supported", "supported"], "reproduced", "reproduced"),
+        (["supported", "supported"], "partly", "partly"),
+        (["supported", "undecided"], "reproduced", "partly"),
+        (["undecided", "contradicted"], "reproduced", "not reproduced"),
+        ([], "reproduced", "not testable"),
+    ],
+)
+def test_a_verdict_counts_the_data_sets_that_support_it(outcomes, most, expected):
+    assert claims.verdict(outcomes, most) == expected
+
+
+def test_an_unknown_outcome_is_refused():
+    with pytest.raises(ValueError, match="outcome='maybe'.*supported, undecided, contradicted"):
+        claims.verdict(["maybe"])
+
+
+def test_a_ledger_without_results_calls_nothing_reproduced(tmp_path):
+    table, found = claims.ledger(["cancer"], out_dir=tmp_path)
+    assert set(table.verdict) == {"not testable"} and found.empty and table.key.is_unique
