@@ -23,9 +23,10 @@ TABLE = Path(__file__).parent.parent / "book" / "claims.csv"
 # The tests. Each takes one number a seed and returns effect, low, high, n, p and outcome.
 
 
-def _finding(values, level, outcome, p=np.nan):
+def _finding(values, level, outcome, p=np.nan, least=2):
     effect, low, high = results.interval(values, level)
-    return dict(effect=effect, low=low, high=high, n=len(values), p=p, outcome=outcome(low, high))
+    decided = outcome(low, high) if len(values) >= least else "undecided"
+    return dict(effect=effect, low=low, high=high, n=len(values), p=p, outcome=decided)
 
 
 def _clean(values):
@@ -41,7 +42,7 @@ def equivalence(differences, margin):
     Returns
     -------
     dict of effect (mean), low, high, n, p (NaN) and outcome: supported if the interval lies inside ±margin,
-    contradicted if it lies outside, undecided otherwise, and with fewer than two differences.
+    contradicted if it lies outside, undecided otherwise, and with fewer than `margins.LEAST` differences.
     """
 
     def outcome(low, high):
@@ -49,20 +50,21 @@ def equivalence(differences, margin):
             return "supported"
         return "contradicted" if low > margin or high < -margin else "undecided"
 
-    return _finding(_clean(differences), 1 - 2 * margins.LEVEL, outcome)
+    return _finding(_clean(differences), 1 - 2 * margins.LEVEL, outcome, least=margins.LEAST)
 
 
 def superiority(differences):
     """One-sided paired t-test: is the mean difference above zero?
 
     Returns a dict as `equivalence`, with p and the interval of level 1 − LEVEL. The outcome is supported if p < LEVEL,
-    which `correct` tightens for the number of tests; contradicted if the whole interval lies below zero.
+    which `correct` tightens for the number of tests; contradicted if the whole interval lies below zero; undecided
+    otherwise, and with fewer than `margins.LEAST` differences.
     """
     d = _clean(differences)
     if len(d) < 2:
         p = np.nan
-    elif np.ptp(d) == 0:  # the t statistic is not defined; every pair says the same
-        p = 0.0 if d[0] > 0 else 1.0
+    elif np.ptp(d) == 0:  # the t statistic is not defined: a sign test, all pairs on one side
+        p = 0.5 ** len(d) if d[0] > 0 else 1.0
     else:
         p = stats.ttest_1samp(d, 0, alternative="greater").pvalue
 
@@ -71,7 +73,7 @@ def superiority(differences):
             return "supported"
         return "contradicted" if high < 0 else "undecided"
 
-    return _finding(d, 1 - margins.LEVEL, outcome, p)
+    return _finding(d, 1 - margins.LEVEL, outcome, p, margins.LEAST)
 
 
 def at_least(values, floor):
@@ -221,7 +223,7 @@ def _printed(model, column):
         table = rows("04_ft_vs_pt")
         printed = paper.printed(table.dataset.iloc[0]).loc[model, column]
         five = table[table.seed.isin(sorted(table.seed.unique())[:5]) & (table.model == model)][column]
-        return five.max() - printed, 1 / table.test_samples.iloc[0]
+        return five.max() - printed, 1 / table.test_samples.iloc[0] + 0 * printed  # NaN where nothing is printed
 
     return measure
 

@@ -4,6 +4,7 @@ The verdicts of `claims` and the comparison with the reference results read thes
 """
 
 LEVEL = 0.05  # of every test, after Holm's correction over all superiority tests of the ledger
+LEAST = 5  # seeds below which equivalence and superiority stay undecided: the paper's own number of runs
 ACCURACY = 0.02  # "no loss of accuracy", "at par": within two points; more than any difference in Tables 1 and 2
 F1 = 0.02
 EPOCHS = 0.10  # "at par in convergence speed": within a tenth of the dense network's epochs

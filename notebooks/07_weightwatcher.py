@@ -123,7 +123,7 @@ for m, model in enumerate(masks):
         ax.hist(shuffled, bins, histtype="step", lw=1.5, color=plots.LAYERS[1], label="shuffled")
         ax.axvline(shuffled[-1], color=plots.LAYERS[1], ls="--")
         plots.label(ax, f"{model}, layer {layer}", r"$\log_{10}\lambda$", "" if m else "eigenvalues (number)")
-grid[0][0].legend(fontsize="small")
+_ = grid[0][0].legend(fontsize="small")
 # %% mystnb={"figure": {"caption": "The tails on logarithmic axes: share of eigenvalues at least as large, with the fitted power law over the eigenvalues it rests on.", "name": "fig-tails"}, "image": {"alt": "Grid of log-log plots of the complementary distribution of eigenvalues with fitted straight tails, three layers by five networks."}}
 figure, grid = plots.grid(len(slices), len(masks), figsize=(15, 8))
 for m, model in enumerate(masks):
@@ -175,7 +175,7 @@ for layer, ax in enumerate(axes, start=1):
         ax.scatter(np.full(len(alphas), 2.8 + 0.15 * m), alphas, color=colour, marker=plots.MARKERS[model], label=model)
     ax.set_xticks([1, 2, 3.1], [*kinds, "trained"])
     plots.label(ax, f"layer {layer}: {min(slices[layer - 1][2])} eigenvalues", "", "alpha")
-axes[0].legend(fontsize="small")
+_ = axes[0].legend(fontsize="small")
 # %% tags=["hide-input", "nbval-ignore-output"]
 trained = rows[rows.model.isin(list(masks))]
 last = rows[rows.layer == len(slices)]
