@@ -56,7 +56,7 @@ def parameters(wildcards):
 jobs = [(n, d, p) for d in reversed(names) for n, notebook in config["notebooks"].items()
         if kinds[d] in notebook["data"] for p in notebook["protocols"]]
 pages = [f"{executed}/{n}/{d}-{p}.ipynb" for n, d, p in jobs]
-prose = ["intro", "claims", "fidelity", "performance", "data"]
+prose = ["intro", "claims", "tables", "fidelity", "performance", "data"]
 kept = {  # tables that are not computed by this build, but shown by it
     "fidelity": [Path("book/fidelity.csv")],
     "performance": sorted(Path("benchmarks/results").glob("*.*")),

@@ -16,7 +16,7 @@ from statsmodels.stats.multitest import multipletests
 from legc_utils import margins, paper, results
 
 VERDICTS = ("reproduced", "partly", "not reproduced", "not testable")
-OUTCOMES = ("supported", "undecided", "contradicted")
+OUTCOMES = ("supported", "undecided", "contradicted", "too few")
 TABLE = Path(__file__).parent.parent / "book" / "claims.csv"
 
 
@@ -25,7 +25,7 @@ TABLE = Path(__file__).parent.parent / "book" / "claims.csv"
 
 def _finding(values, level, outcome, p=np.nan, least=2):
     effect, low, high = results.interval(values, level)
-    decided = outcome(low, high) if len(values) >= least else "undecided"
+    decided = outcome(low, high) if len(values) >= least else "too few"
     return dict(effect=effect, low=low, high=high, n=len(values), p=p, outcome=decided)
 
 
@@ -42,7 +42,7 @@ def equivalence(differences, margin):
     Returns
     -------
     dict of effect (mean), low, high, n, p (NaN) and outcome: supported if the interval lies inside ±margin,
-    contradicted if it lies outside, undecided otherwise, and with fewer than `margins.LEAST` differences.
+    contradicted if it lies outside, undecided otherwise, and "too few" below `margins.LEAST` differences.
     """
 
     def outcome(low, high):
@@ -58,7 +58,7 @@ def superiority(differences):
 
     Returns a dict as `equivalence`, with p and the interval of level 1 − LEVEL. The outcome is supported if p < LEVEL,
     which `correct` tightens for the number of tests; contradicted if the whole interval lies below zero; undecided
-    otherwise, and with fewer than `margins.LEAST` differences.
+    otherwise, and "too few" below `margins.LEAST` differences.
     """
     d = _clean(differences)
     if len(d) < 2:
@@ -113,11 +113,11 @@ def verdict(outcomes, most="reproduced"):
     Returns
     -------
     str: "reproduced" if every data set supports the claim, "partly" if some do, "not reproduced" if none does, "not
-    testable" without outcomes.
+    testable" without outcomes. Data sets with "too few" seeds do not count.
     """
-    outcomes = list(outcomes)
     if unknown := set(outcomes) - set(OUTCOMES):
         raise ValueError(f"outcome={sorted(unknown)[0]!r} is unknown; allowed: {', '.join(OUTCOMES)}")
+    outcomes = [o for o in outcomes if o != "too few"]
     if not outcomes:
         return "not testable"
     supported = outcomes.count("supported")
@@ -373,7 +373,7 @@ def ledger(names, protocol="published", out_dir="results"):
     Returns
     -------
     (claims, found) : DataFrames. claims has a row a claim: key, section, says, tested, page, verdict, and how many data
-    sets are supported, undecided and contradicted. found has a row a claim and data set: key, dataset, effect, low,
+    sets are supported, undecided, contradicted and too_few. found has a row a claim and data set: key, dataset, effect, low,
     high, n, p, p_holm, outcome.
     """
     found = []
@@ -394,7 +394,7 @@ def ledger(names, protocol="published", out_dir="results"):
         outcomes = found.outcome[found.key == claim.key].tolist()
         row = {k: getattr(claim, k) for k in ("key", "section", "says", "tested", "page")}
         row["verdict"] = verdict(outcomes, claim.most)
-        rows.append(row | {o: outcomes.count(o) for o in OUTCOMES})
+        rows.append(row | {o.replace(" ", "_"): outcomes.count(o) for o in OUTCOMES})
     return pd.DataFrame(rows), found
 
 

@@ -13,7 +13,7 @@ def test_equivalence_needs_the_whole_interval_inside_the_margin():
     assert claims.equivalence(0.1 + 0.001 * NOISE, 0.02)["outcome"] == "contradicted"
     assert claims.equivalence(-0.1 + 0.001 * NOISE, 0.02)["outcome"] == "contradicted"
     assert claims.equivalence(0.2 * NOISE, 0.02)["outcome"] == "undecided"
-    assert claims.equivalence([0.0], 0.02)["outcome"] == "undecided"
+    assert claims.equivalence([0.0], 0.02)["outcome"] == "too few"
 
 
 def test_equivalence_is_two_one_sided_t_tests():
@@ -31,7 +31,7 @@ def test_superiority_is_scipys_paired_test_and_decides_constant_differences():
     assert claims.superiority(d - 10)["outcome"] == "contradicted"
     assert claims.superiority([0.0] * 5)["outcome"] == "undecided"
     assert claims.superiority([1.0, np.nan] * 5)["outcome"] == "supported"
-    assert claims.superiority([1.0, 1.0])["outcome"] == claims.superiority([1.0])["outcome"] == "undecided"
+    assert claims.superiority([1.0, 1.0])["outcome"] == claims.superiority([1.0])["outcome"] == "too few"
 
 
 def test_holm_takes_back_what_only_many_tests_could_find():
@@ -46,6 +46,8 @@ def test_holm_takes_back_what_only_many_tests_could_find():
         (["supported", "supported"], "partly", "partly"),
         (["supported", "undecided"], "reproduced", "partly"),
         (["undecided", "contradicted"], "reproduced", "not reproduced"),
+        (["supported", "too few"], "reproduced", "reproduced"),
+        (["too few"], "reproduced", "not testable"),
         ([], "reproduced", "not testable"),
     ],
 )
@@ -54,7 +56,7 @@ def test_a_verdict_counts_the_data_sets_that_support_it(outcomes, most, expected
 
 
 def test_an_unknown_outcome_is_refused():
-    with pytest.raises(ValueError, match="outcome='maybe'.*supported, undecided, contradicted"):
+    with pytest.raises(ValueError, match="outcome='maybe'.*supported, undecided, contradicted, too few"):
         claims.verdict(["maybe"])
 
 
