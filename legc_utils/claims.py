@@ -373,8 +373,8 @@ def ledger(names, protocol="published", out_dir="results"):
     Returns
     -------
     (claims, found) : DataFrames. claims has a row a claim: key, section, says, tested, page, verdict, and how many data
-    sets are supported, undecided, contradicted and too_few. found has a row a claim and data set: key, dataset, effect, low,
-    high, n, p, p_holm, outcome.
+    sets are supported, undecided, contradicted and too_few. found has a row a claim and data set: key, dataset, effect,
+    low, high, n, p, p_holm, outcome.
     """
     found = []
     for claim in CLAIMS:
