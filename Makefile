@@ -32,6 +32,7 @@ notebooks: install
 lint: install
 	ruff check .
 	ruff format --check .
+	python book/check_prose.py
 
 install: $(VENV)/installed
 

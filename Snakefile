@@ -6,11 +6,15 @@ lock. Time stamps do not count, so a fresh clone, a touched file or a switched b
 
 import hashlib
 import json
+import sys
 from pathlib import Path
 
 import jupytext
 
 from legc_utils import datasets
+
+sys.path.insert(0, "book")
+import check_prose
 
 
 configfile: "config.yaml"
@@ -56,11 +60,14 @@ def parameters(wildcards):
 jobs = [(n, d, p) for d in reversed(names) for n, notebook in config["notebooks"].items()
         if kinds[d] in notebook["data"] for p in notebook["protocols"]]
 pages = [f"{executed}/{n}/{d}-{p}.ipynb" for n, d, p in jobs]
-prose = ["intro", "claims", "tables", "fidelity", "performance", "data"]
+prose = ["intro", "claims", "tables", "audit", "deviations", "fidelity", "performance", "budget", "data"]
 kept = {  # tables that are not computed by this build, but shown by it
     "fidelity": [Path("book/fidelity.csv")],
     "performance": sorted(Path("benchmarks/results").glob("*.*")),
+    "deviations": [Path("book/deviations.yaml")],
 }
+if typed := check_prose.problems():
+    raise ValueError("\n".join(["numbers typed into prose, which a result should give by glue:", *typed]))
 
 
 rule html:

@@ -7,7 +7,7 @@ from math import comb
 import numpy as np
 import pandas as pd
 
-from legc_utils import paper, protocols
+from legc_utils import margins, paper, protocols
 
 MOST_CONFUSIONS = 100_000
 _HALF = 0.5e-4  # printed to four decimals
@@ -103,3 +103,27 @@ def table_arithmetic():
         ]  # fmt: skip
     table = pd.DataFrame(rows, columns=["dataset", "check", "computed", "printed"])
     return table.assign(holds=(table.computed - table.printed).abs() <= 0.01 + 1e-9)
+
+
+def table4_outside():
+    """Every alpha that Table 4 prints outside the 2 to 6 of the sentence on it: DataFrame model, layer, alpha."""
+    alpha = paper.TABLE_4.filter(regex=r"^alpha_\d$").rename(columns=lambda c: int(c[-1]))
+    long = alpha.reset_index().melt("model", var_name="layer", value_name="alpha")
+    return long[~long.alpha.between(margins.ALPHA_LOW, margins.ALPHA_HIGH)].reset_index(drop=True)
+
+
+def switch_effects(rows):
+    """What switching each field does, from the rows of notebook 09_switches of one or more data sets.
+
+    Returns
+    -------
+    DataFrame by field: pruned_low and pruned_high, gap_low and gap_high: the least and the largest effect over the data
+    sets (means over seeds, in percentage points) on the share that LEGCNet-FT prunes and on FT − dense accuracy.
+    """
+    rows = rows.assign(name=rows.field.str.split(":").str[0])
+    mean = rows.groupby(["dataset", "name"])[["pruned_percent", "gap_points"]].mean()
+    base = mean.xs("as it is", level="name")
+    effect = mean.drop("as it is", level="name").sub(base, axis=0).rename(columns=lambda c: c.split("_")[0])
+    found = effect.groupby("name").agg(["min", "max"])
+    found.columns = [f"{quantity}_{dict(min='low', max='high')[end]}" for quantity, end in found.columns]
+    return found

@@ -185,7 +185,7 @@ results.publish(facts)
 # ## What we found
 #
 # - **Growth.** In the second half of training the exponent of the true difference is
-#   {glue:text}`exponent_median:.1f` nats per *million* iterates (median over twins; 90 % of them lie between
+#   {glue:text}`exponent_median:.1f` nats per *million* iterates (median over twins; nine in ten of them lie between
 #   {glue:text}`exponent_low:.1f` and {glue:text}`exponent_high:.1f`), and {glue:text}`contracting_percent:.0f` % of
 #   the twins are then *coming closer*.
 # - **Estimator.** On the same runs Rosenstein's windowed exponent is positive in

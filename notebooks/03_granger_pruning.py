@@ -116,8 +116,8 @@ def shuffled(selection, seed):
 
 
 # %% [markdown]
-# FT and PT ask the same question of the same weights; Cohen's kappa says how far their masks agree beyond chance (1 is
-# the same mask, 0 is chance; undefined where one of them keeps, or prunes, everything).
+# FT and PT ask the same question of the same weights; Cohen's kappa says how far their masks agree beyond chance (one is
+# the same mask, zero is chance; undefined where one of them keeps, or prunes, everything).
 
 # %%
 both = [chosen[variant].masks[:, full.candidates] for variant in ("FT", "PT")]

@@ -30,7 +30,7 @@
 # T = \min \{\, t \ge 0 : \mathrm{acc}_{\mathrm{train}}(t) \ge A \,\}
 # ```
 #
-# with the authors' benchmark $A$; epochs are counted from 0, as their script prints them. Random and magnitude pruning
+# with the authors' benchmark $A$; epochs are counted from zero, as their script prints them. Random and magnitude pruning
 # (Table 3) take as many weights as FT does, on the same seeds, through `torch.nn.utils.prune`;
 # [the next chapter](05_baselines.ipynb) looks at them more closely.
 

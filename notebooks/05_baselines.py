@@ -109,8 +109,8 @@ table.swaplevel(axis=1).sort_index(axis=1).round(4)
 # %% [markdown]
 # ## A rank among random masks
 #
-# If LEGCNet were one more random mask, the share of random masks that it beats would be spread evenly over 0 to 1,
-# with mean one half. Ties count half. Networks that never reach the benchmark count as slowest.
+# If LEGCNet were one more random mask, the share of random masks that it beats would be spread evenly over the
+# unit interval, with mean one half. Ties count half. Networks that never reach the benchmark count as slowest.
 
 
 # %%
@@ -146,11 +146,11 @@ results.publish(facts)
 # - {glue:text}`epoch:.0f` % in epochs to the benchmark ({glue:text}`epoch_low:.0f` to
 #   {glue:text}`epoch_high:.0f` %).
 #
-# Chance is 50 %. An interval that holds 50 % means: on this data set we cannot tell LEGCNet from a random mask.
+# Chance is one half. An interval that holds it means: on this data set we cannot tell LEGCNet from a random mask.
 #
 # ```{admonition} What could be wrong with it
 # :class: caution
-# The shares lie between 0 and 100, so a *t* interval over few seeds can reach beyond. Where LEGCNet prunes nothing
+# The shares have two ends, so a *t* interval over few seeds can reach beyond. Where LEGCNet prunes nothing
 # ({glue:text}`empty:.0f` of the seeds here) every mask is the same network and the comparison is empty. Sparsity is
-# low throughout; sweeps up to 99 % belong to a later part.
+# low throughout; sweeps over sparsity belong to a later part.
 # ```

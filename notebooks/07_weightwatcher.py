@@ -142,7 +142,7 @@ for m, model in enumerate(masks):
 # ## What is an alpha from so few eigenvalues worth?
 #
 # Two controls. *Untrained* networks, as they are initialised, hold no information at all. And *true power laws* with a
-# known exponent of 3, drawn with as many values as each layer has eigenvalues, show the spread of the fit itself.
+# known exponent, drawn with as many values as each layer has eigenvalues, show the spread of the fit itself.
 
 # %% tags=["nbval-ignore-output"]
 n_control, true_alpha, rng = 300, 3, np.random.default_rng(seeds[0])

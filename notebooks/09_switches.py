@@ -29,6 +29,8 @@
 # :label: eq-switch
 # \Delta_f\, q = q\bigl(P \text{ with field } f \text{ changed}\bigr) - q(P) .
 # ```
+#
+# [The audit](../audit.ipynb) puts these differences beside each doubtful choice.
 
 # %% tags=["parameters"]
 dataset = "cancer"

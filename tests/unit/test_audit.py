@@ -4,6 +4,7 @@ from dataclasses import asdict
 from itertools import product
 
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.metrics import f1_score
 
@@ -85,3 +86,21 @@ def test_switches_change_one_field_each_and_leave_none_out(name, dataset):
     published, corrected = (asdict(protocols.get(p, dataset)) for p in protocols.PROTOCOLS)
     wanted = {k for k in published if published[k] != corrected[k]} | {"rule"}
     assert fields == wanted - {"name"} - (set() if dataset == "iris" else {"uci_iris"})
+
+
+def test_table_4_has_alphas_outside_the_band_of_its_sentence():
+    outside = audit.table4_outside()
+    assert (~outside.alpha.between(2, 6)).all()
+    assert set(zip(outside.model, outside.layer)) >= {("dense", 2), ("FT", 2), ("PT", 2), ("dense", 3)}
+    assert len(outside) == 7 and not (outside.layer == 1).any()
+
+
+def test_effects_of_a_switch_are_ranges_over_data_sets_against_as_it_is():
+    def rows(dataset, base, switched):
+        return pd.DataFrame({
+            "dataset": dataset, "field": ["as it is"] * 2 + ["rule: a → b"] * 2, "seed": [0, 1, 0, 1],
+            "pruned_percent": [base, base + 2, switched, switched + 2], "gap_points": [0.0, 0.0, -1.0, -3.0],
+        })  # fmt: skip
+
+    effects = audit.switch_effects(pd.concat([rows("cancer", 5, 95), rows("iris", 10, 40)]))
+    assert effects.loc["rule"].to_dict() == {"pruned_low": 30, "pruned_high": 90, "gap_low": -2, "gap_high": -2}
