@@ -1,4 +1,4 @@
-# make book · make test · make bench · make notebooks · make lint · make lock     (each sets up .venv itself)
+# make book · make test · make bench · make notebooks · make reference · make lint · make lock     (each sets up .venv itself)
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 PROFILE ?= paper
@@ -8,7 +8,7 @@ export PYTHONPATH :=
 # Changed content reaches Snakemake through the `key` parameters of its rules. No lock file: a killed run just resumes
 SNAKEMAKE := snakemake --cores all --rerun-triggers mtime params input --rerun-incomplete --nolock --keep-going --quiet rules
 
-.PHONY: book test bench notebooks lint lock install chromium clean
+.PHONY: book test bench notebooks reference lint lock install chromium clean
 
 book: install
 	@python -m legc_utils.datasets
@@ -28,6 +28,12 @@ bench: install
 # Store the outputs that nbval compares (quick profile: the notebooks' own defaults)
 notebooks: install
 	python book/refresh.py
+
+# Keep the results of the quick profile as what tests compare a fresh run with
+reference: install
+	@$(MAKE) --no-print-directory book PROFILE=quick
+	rm -rf tests/reference
+	cd book/executed/quick/results && find [0-9]* -name '*.csv' -exec install -D -m 644 {} $(CURDIR)/tests/reference/{} ';'
 
 lint: install
 	ruff check .

@@ -80,7 +80,10 @@ def main(profile, folder, *datasets):
     pages = [page for page, path in made.items() if path.exists()]
     for page in pages:
         files[Path(f"{page}.ipynb")] = staged(made[page], page.split("/")[1], pages)
-    for path in sorted((executed / "results").rglob("*.*")):  # raw rows, to download
+    kept = {*config["notebooks"], "claims", "claims_by_dataset"}
+    for path in sorted(
+        p for p in (executed / "results").rglob("*.*") if p.parent.name in kept
+    ):  # raw rows, to download
         files[Path("assets/results") / path.relative_to(executed / "results")] = path.read_bytes()
     files[Path("_toc.yml")] = yaml.safe_dump(contents(toc, pages), sort_keys=False).encode()
     for path in sorted(book.glob("*.md")):

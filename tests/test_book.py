@@ -1,15 +1,26 @@
-"""The rendered book, opened from disk in a browser: every page, no error, no request to any other host."""
+"""The rendered book in a browser, and the results behind it, against the reference and a second run."""
 
+import json
+import os
+import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
+from urllib.parse import unquote
 
+import pandas as pd
 import pytest
 import yaml
 from playwright.sync_api import sync_playwright
 
+from legc_utils import margins, results
+
 ROOT = Path(__file__).parent.parent
 HTML = ROOT / "_build/quick/_build/html"
+RESULTS = ROOT / "book/executed/quick/results"
+REFERENCE = Path(__file__).parent / "reference"  # RESULTS of a run that was read and found good: make reference
+REFERENCES = sorted(REFERENCE.rglob("*.csv"))
 
 
 def build():
@@ -77,6 +88,51 @@ def test_equations_and_figures_are_numbered(toc, browser):
     page.goto((HTML / "01_sdic/cancer.html").as_uri())
     assert "(1)" in page.locator(".eqno").first.inner_text()
     assert page.locator(".caption-number").first.inner_text().startswith("Fig. 1")
+
+
+@pytest.mark.parametrize("path", REFERENCES, ids=lambda p: f"{p.parent.name}-{p.stem}")
+def test_a_fresh_run_gives_the_reference_results(toc, path):
+    kept, fresh = (pd.read_csv(root / path.relative_to(REFERENCE)) for root in (REFERENCE, RESULTS))
+    tolerance, columns = margins.REFERENCE.get(path.stem.rsplit("-", 1)[0], margins.REFERENCE["default"])
+    columns = [c for c in columns or kept.columns if c in kept]
+    assert len(kept) == len(fresh) and list(kept.columns) == list(fresh.columns)
+    pd.testing.assert_frame_equal(fresh[columns], kept[columns], rtol=tolerance, atol=tolerance, check_dtype=False)
+
+
+def test_every_result_of_the_quick_profile_has_a_reference(toc):
+    notebooks = yaml.safe_load((ROOT / "config.yaml").read_text())["notebooks"]
+    fresh = {p.relative_to(RESULTS) for n in notebooks for p in (RESULTS / n).glob("*.csv")}
+    assert fresh and fresh == {p.relative_to(REFERENCE) for p in REFERENCES}
+
+
+@pytest.mark.parametrize("page", ["01_sdic/iris", "04_ft_vs_pt/cancer", "06_diagnostics/iris", "08_approximation/iris"])
+def test_a_second_run_gives_the_same_bytes(toc, tmp_path, page):
+    notebook, dataset = page.split("/")
+    kept = RESULTS / notebook / f"{dataset}-published.csv"
+    parameters = results.provenance(notebook, dataset, "published", RESULTS)["parameters"]
+    given = {"dataset": dataset, "seeds": parameters["seeds"], "out_dir": str(tmp_path)}
+    one_thread = os.environ | {"NUMBA_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}  # as in the Snakefile
+    papermill = [sys.executable, "-m", "papermill", f"notebooks/{notebook}.ipynb", str(tmp_path / "out.ipynb")]
+    subprocess.run([*papermill, "-y", json.dumps(given)], cwd=ROOT, env=one_thread, check=True, capture_output=True)
+    assert (tmp_path / notebook / kept.name).read_bytes() == kept.read_bytes()
+
+
+def test_every_link_inside_the_book_leads_somewhere(toc, browser):
+    page = browser.new_page()
+    anchors = {}
+
+    def ids(file):
+        if file not in anchors:
+            anchors[file] = set(re.findall(r'\bid="([^"]+)"', file.read_text())) if file.suffix == ".html" else set()
+        return anchors[file]
+
+    for name in toc:
+        page.goto((HTML / f"{name}.html").as_uri())
+        for href in page.evaluate("[...document.querySelectorAll('article a[href]')].map(a => a.href)"):
+            if href.startswith("file:"):
+                target, _, anchor = unquote(href.removeprefix("file://")).partition("#")
+                assert Path(target).exists(), f"{name}: {href}"
+                assert not anchor or anchor in ids(Path(target)), f"{name}: {href}"
 
 
 def test_a_second_build_executes_nothing(toc):
