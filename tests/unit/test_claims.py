@@ -63,3 +63,13 @@ def test_an_unknown_outcome_is_refused():
 def test_a_ledger_without_results_calls_nothing_reproduced(tmp_path):
     table, found = claims.ledger(["cancer"], out_dir=tmp_path)
     assert set(table.verdict) == {"not testable"} and found.empty and table.key.is_unique
+
+
+@pytest.mark.skipif(not claims.TABLE.exists(), reason="no kept verdicts yet")
+def test_the_readme_shows_the_kept_verdicts():
+    kept = pd.read_csv(claims.TABLE)
+    assert list(kept.key) == [claim.key for claim in claims.CLAIMS]
+    assert claims.markdown(kept) in (claims.TABLE.parent.parent / "README.md").read_text()
+    again = [o for row in kept.itertuples() for o in [[c for c in claims.OUTCOMES[:3] for _ in range(getattr(row, c))]]]
+    most = [claim.most for claim in claims.CLAIMS]
+    assert [claims.verdict(o, m) for o, m in zip(again, most)] == kept.verdict.tolist()

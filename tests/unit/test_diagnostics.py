@@ -64,3 +64,40 @@ def test_weightwatcher_sees_baked_in_masks_and_names_every_layer():
 
 def test_importing_weightwatcher_left_the_loggers_alone():
     assert logging.getLogger().level == logging.WARNING
+
+
+def test_tail_fit_is_weightwatchers_own():
+    torch.manual_seed(0)
+    module = torch.nn.Sequential(torch.nn.Linear(40, 30), torch.nn.Linear(30, 10))
+    table = diagnostics.weightwatcher_table(module)
+    fits = [diagnostics.tail_fit(diagnostics.eigenvalues(m.weight.detach())) for m in module]
+    np.testing.assert_allclose([alpha for alpha, _, _ in fits], table.alpha, rtol=1e-4)
+    # WeightWatcher compares with a rounded smallest eigenvalue, and may count one more or less
+    assert all(abs(n - counted) <= 1 for (_, _, n), counted in zip(fits, table.in_tail))
+
+
+def test_shuffling_keeps_the_entries_and_bootstrap_the_eigenvalues():
+    rng = np.random.default_rng(0)
+    W = rng.normal(size=(12, 30))
+    values = diagnostics.eigenvalues(W)
+    assert (np.diff(values) >= 0).all() and np.isclose(values.sum(), (W**2).sum())
+    assert np.isclose(diagnostics.shuffled_eigenvalues(W, rng).sum(), values.sum())
+    alphas = diagnostics.bootstrap_alpha(values, rng, draws=20)
+    assert alphas.shape == (20,) and (alphas > 1).all() and len(np.unique(alphas)) > 1
+
+
+def test_noise_stays_below_its_edge_and_one_large_entry_does_not():
+    rng = np.random.default_rng(1)
+    noise = [rng.normal(size=(10, 30)) for _ in range(40)]
+    beyond = [diagnostics.eigenvalues(W)[-1] > diagnostics.noise_edge(W, rng, draws=100) for W in noise]
+    assert np.mean(beyond) < 0.3
+    W = noise[0].copy()
+    W[0, 0] = 30
+    assert diagnostics.shuffled_eigenvalues(W, rng)[-1] > diagnostics.noise_edge(W, rng)
+
+
+def test_a_mask_saves_no_multiply_adds():
+    layer = torch.nn.Sequential(torch.nn.Linear(5, 3, dtype=torch.float64), torch.nn.Sigmoid())
+    dense = diagnostics.multiply_adds(layer, np.ones((2, 5)))
+    torch.nn.utils.prune.random_unstructured(layer[0], "weight", amount=7)
+    assert dense == diagnostics.multiply_adds(layer, np.ones((2, 5))) == 2 * 5 * 3

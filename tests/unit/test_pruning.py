@@ -450,3 +450,22 @@ def test_every_data_set_has_a_horizon_under_every_protocol(dataset, protocol, va
     split = datasets.Split(X, None, X, None, ("x",), ("a", "b"), name=dataset)
     look = pruning.horizon(split, protocols.get(protocol, dataset), variant)
     assert len(look.rows) > 3 * look.max_lag + 1
+
+
+def test_five_models_prune_alike_and_only_candidates():
+    settings = short(recorded_epochs=40, candidates="after_first", rule="causal")
+    masks = pruning.model_masks(toy(), 2, [0, 1], settings)
+    assert list(masks) == ["dense", "FT", "PT", "random", "magnitude"] and masks["dense"].all()
+    first = 3 * 2  # weights of the first layer
+    assert all(mask[:, :first].all() for mask in masks.values())
+    for name in ("random", "magnitude"):
+        assert (masks[name].sum(axis=1) == masks["FT"].sum(axis=1)).all()
+    full = pruning.find_masks(toy(), 2, [0, 1], settings)
+    assert full.candidates == slice(first, 8) and full.exponents.shape[-1] == full.pvalues.shape[-1] == 2
+
+
+def test_after_first_gives_the_same_choice_for_the_weights_it_looks_at():
+    everything = pruning.find_masks(toy(), 2, [0, 1], short())
+    part = pruning.find_masks(toy(), 2, [0, 1], short(candidates="after_first"))
+    assert np.array_equal(part.masks[:, 6:], everything.masks[:, 6:]) and part.masks[:, :6].all()
+    assert np.array_equal(part.exponents, everything.exponents[..., 6:])
