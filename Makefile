@@ -31,8 +31,8 @@ notebooks: install
 
 # Keep the results of the quick profile as what tests compare a fresh run with
 reference: install
+	rm -rf book/executed/quick tests/reference
 	@$(MAKE) --no-print-directory book PROFILE=quick
-	rm -rf tests/reference
 	cd book/executed/quick/results && find [0-9]* -name '*.csv' -exec install -D -m 644 {} $(CURDIR)/tests/reference/{} ';'
 
 lint: install

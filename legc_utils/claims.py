@@ -297,7 +297,7 @@ CLAIMS = [
           "share of windows of noise, random walk and trend that are not positive",
           "02_windowed_le#what-else-does-the-estimator-call-positive", at_least, _silent, margins.SHARE),
     Claim("sensitive", "2.1", "Training depends sensitively on its initial weights.",
-          "finite-time exponent of a nudge (nats per million iterates), median over weights; a necessary condition only",
+          "finite-time exponent of a nudge (nats per million iterates), median weight; a necessary condition only",
           "01_sdic", superiority, lambda rows: rows("01_sdic").groupby("seed").exponent_second_half.median(),
           most="partly"),
     Claim("weak_chaos", "2.2", "Weak chaos helps learning.", "cited from others; no experiment in the paper"),
