@@ -417,3 +417,56 @@ def windowed_lyapunov(trajectory, window=200, overlap=0.1, **divergence_kwargs):
     _check_finite("trajectory", trajectory)
     starts = window_ends(len(trajectory), window, overlap) - (window - 1)
     return _exponents(trajectory, starts, *choices)
+
+
+def tangent_lyapunov(step, state, n_steps, discard=0, local=False, seed=0):
+    """Largest finite-time Lyapunov exponent of a map itself, by Jacobian–vector products (Benettin et al. 1980).
+
+    A tangent vector is carried along by the derivative of the map and normalised after every iterate; the mean log of
+    its growth is the exponent. Nothing is estimated from a series: this is what a windowed exponent is held against.
+
+    Parameters
+    ----------
+    step : callable, (state, t) -> next state
+        The map, in operations of torch that can be differentiated; t counts iterates from 0. A gradient step of
+        training is such a map (`torch.func.grad` may be used inside).
+    state : float array (d,) or (n, d)
+        Where to start; n independent copies are followed together, if `step` treats rows by themselves.
+    n_steps : int
+        Iterates over which the growth is averaged.
+    discard : int
+        Iterates before that, for the state to reach its attractor and the tangent vector its direction.
+    local : bool
+        Return the log growth of each iterate instead of the mean.
+    seed : int
+        Of the first tangent vector.
+
+    Returns
+    -------
+    float64 () or (n,), nats per iterate; with `local`, (n_steps,) or (n_steps, n). −inf where the derivative vanishes.
+
+    Raises
+    ------
+    ValueError
+        For a step count below 1, a state that is not finite, or a map that leaves the finite numbers or changes shape.
+    """
+    import torch  # here, so that exponents of series need no torch
+
+    for name, count, least in (("n_steps", n_steps, 1), ("discard", discard, 0)):
+        if not isinstance(count, int | np.integer) or count < least:
+            raise ValueError(f"{name}={count!r} is not allowed; give a whole number of at least {least}")
+    x = torch.as_tensor(np.asarray(state, dtype=np.float64))
+    _check_finite("state", x.numpy())
+    v = torch.as_tensor(np.random.default_rng(seed).normal(size=x.shape))
+    growth = torch.empty(n_steps, *x.shape[:-1], dtype=torch.float64)
+    for t in range(discard + n_steps):
+        v = v / v.norm(dim=-1, keepdim=True).clamp(min=np.finfo(float).tiny)
+        y, v = torch.func.jvp(lambda s, t=t: step(s, t), (x,), (v,))
+        if y.shape != x.shape or not torch.isfinite(y).all():
+            raise ValueError(
+                f"step gives a state of shape {tuple(y.shape)} at t={t}; allowed: finite, {tuple(x.shape)}"
+            )
+        x = y.detach()
+        if t >= discard:
+            growth[t - discard] = v.norm(dim=-1).log()
+    return growth.numpy() if local else growth.mean(dim=0).numpy()[()]
