@@ -100,6 +100,7 @@ maps = {
 }  # each takes rows of so many coordinates
 
 
+# %%
 def orbit(step, dim, n, transient=100):
     """First coordinate of n_each orbits: (n, n_each)."""
     states = [torch.as_tensor(rng.uniform(0.05, 0.25, (n_each, dim)))]
@@ -250,6 +251,7 @@ def twin_exponent(how, states):
     return np.log(np.linalg.norm(twin.numpy() - end, axis=1) / nudge) / (n_steps[how] - half[how])
 
 
+# %%
 true = []
 for how in how_to:
     states = follow(how_to[how][0], n_steps[how])
