@@ -1,4 +1,4 @@
-"""The eight data sets: where they come from, how they are split and scaled.
+"""The paper's eight data sets, and three held-out ones: where they come from, how they are split and scaled.
 
 Small files ship with the package. The vowel data (no licence to ship it) and full MNIST are
 downloaded once by pooch, or read from the folder that LEGC_DATA_DIR names. Every file is
@@ -91,6 +91,9 @@ SOURCES = {
         {f: (sha, f"https://ossci-datasets.s3.amazonaws.com/mnist/{f}") for f, sha in _MNIST.items()},
         "LeCun et al. 1998, MNIST", "CC BY-SA 3.0",
     ),
+    "wine": Source({}, "Aeberhard & Forina 1991, Wine, as in scikit-learn's load_wine", "CC BY 4.0"),
+    "wdbc": Source({}, "Wolberg et al. 1993, Breast Cancer Wisconsin (Diagnostic), as in scikit-learn", "CC BY 4.0"),
+    "digits": Source({}, "Alpaydin & Kaynak 1998, Handwritten Digits, as in scikit-learn", "CC BY 4.0"),
 }  # fmt: skip
 
 
@@ -184,6 +187,14 @@ def _raw(name, uci_iris=False):
             bunch.data[list(UCI_IRIS_ROWS)] = list(UCI_IRIS_ROWS.values())
         columns = [0, 2, 3] if name == "iris3f" else [0, 1, 2, 3]
         return bunch.data[:, columns], bunch.target, np.array(bunch.feature_names)[columns], bunch.target_names
+    if name in protocols.HELDOUT:
+        bunch = {
+            "wine": sk_datasets.load_wine,
+            "wdbc": sk_datasets.load_breast_cancer,
+            "digits": sk_datasets.load_digits,
+        }
+        bunch = bunch[name]()
+        return bunch.data, bunch.target, bunch.feature_names, bunch.target_names
     if name == "vowel":
         X, y = _csv(paths[0], "Y")
         return X, y - 1, X.columns, ("ə", "a", "i", "u", "e", "o")
@@ -220,7 +231,8 @@ def load(name, protocol="published", seed=0):
     ----------
     name : str
         cancer (683×9), titanic (1309×6), banknote (1372×4), iris (150×4), iris3f (150×3),
-        vowel (871×3), mnist5k (5000×784) or mnist (42,000×784).
+        vowel (871×3), mnist5k (5000×784), mnist (42,000×784); or, held out, wine (178×13), wdbc (569×30), digits
+        (1797×64).
     protocol : str or protocols.Protocol
         `published` always splits with the authors' shuffle (seed 42), so `seed` does not matter there;
         `corrected` draws a stratified split from `seed` and fits the scaling on the training set.

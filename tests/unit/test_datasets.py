@@ -18,6 +18,9 @@ SIZES = {  # (train rows, test rows, features, classes); the paper's k/N accurac
     "iris3f": (120, 30, 3, 3),
     "vowel": (741, 130, 3, 6),
     "mnist5k": (3500, 1500, 784, 10),
+    "wine": (142, 36, 13, 3),
+    "wdbc": (455, 114, 30, 2),
+    "digits": (1437, 360, 64, 10),
 }
 SMALL = ("cancer", "titanic", "banknote", "iris", "iris3f")
 

@@ -439,7 +439,19 @@ def test_differencing_needs_one_window_more():
         pruning.horizon(toy(), protocols.get(enough, difference=True))  # so it is known before training
 
 
-TRAIN_ROWS = dict(cancer=546, titanic=891, banknote=1097, iris=120, iris3f=120, vowel=741, mnist5k=3500, mnist=29_400)
+TRAIN_ROWS = dict(
+    cancer=546,
+    titanic=891,
+    banknote=1097,
+    iris=120,
+    iris3f=120,
+    vowel=741,
+    mnist5k=3500,
+    mnist=29_400,
+    wine=142,
+    wdbc=455,
+    digits=1437,
+)
 
 
 @pytest.mark.parametrize("variant", protocols.VARIANTS)
