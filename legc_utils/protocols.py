@@ -107,7 +107,9 @@ _PUBLISHED = {
         partial_max_lag=7, candidates="after_first",
     ),
     # held out: sizes and rates set once, before any result, so that the windows number about as many as in the paper
-    "wine": dict(rate=0.1, recorded_epochs=200, partial_epochs=20, benchmark=0.95, scaling="feature", accuracy="argmax"),
+    "wine": dict(
+        rate=0.1, recorded_epochs=200, partial_epochs=20, benchmark=0.95, scaling="feature", accuracy="argmax",
+    ),
     "wdbc": dict(rate=0.01, benchmark=0.95, scaling="feature"),
     "digits": dict(hidden=(16,), rate=0.1, benchmark=0.95, scaling="feature", accuracy="argmax"),
 }  # fmt: skip

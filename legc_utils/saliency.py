@@ -1,0 +1,117 @@
+"""Other people's answers to "which weights matter?", and what masks of any origin have in common.
+
+Scores are float64 (n_networks, n_weights), the higher the more a weight is worth keeping. Masks are bool, True = keep,
+flat, in the order of `training`.
+"""
+
+import numpy as np
+import torch
+from torch.nn.utils import prune
+
+from legc_utils import training
+
+
+def snip(split, layers, protocol, weights, biases):
+    """Connection sensitivity |w · ∂L/∂w| on the whole training set (Lee, Ajanthan & Torr 2019, equation 5).
+
+    weights (n, n_weights), biases (n, n_biases): of n untrained networks. L is the protocol's loss.
+    """
+    gradient, state = _gradient(split, layers, protocol, weights, biases)
+    return np.abs(weights * gradient(state).numpy()[:, : weights.shape[1]])
+
+
+def grasp(split, layers, protocol, weights, biases):
+    """Gradient signal preservation w · (H ∂L/∂w) (Wang, Zhang & Grosse 2020, equation 8, with the sign of a score).
+
+    H is the Hessian of the loss on the whole training set over the weights, without the biases, as in the authors' code;
+    arguments as in `snip`.
+    """
+    gradient, state = _gradient(split, layers, protocol, weights, biases)
+    direction = gradient(state)
+    direction[:, weights.shape[1] :] = 0
+    product = torch.func.jvp(gradient, (state,), (direction,))[1]
+    return weights * product.numpy()[:, : weights.shape[1]]
+
+
+def _gradient(split, layers, protocol, weights, biases):
+    state = torch.as_tensor(np.hstack([weights, biases]))
+    _, gradient = training.sgd_map(split, layers, protocol, np.ones(len(state)), full_batch=True)
+    return lambda s: gradient(s, 0), state
+
+
+def synflow(weights, layers):
+    """Synaptic flow |w| · ∂R/∂|w|, R the sum of the outputs of the linear network of |w| for inputs of one.
+
+    Tanaka et al. 2020, equation 2; without data, biases and activations.
+    """
+    w = torch.as_tensor(np.abs(weights)).requires_grad_()
+    flow = torch.ones(len(w), layers[0], 1, dtype=w.dtype)
+    for at, _, shape in training.layer_slices(layers):
+        flow = w[:, at].unflatten(1, shape) @ flow
+    (slope,) = torch.autograd.grad(flow.sum(), w)
+    return (w * slope).detach().numpy()
+
+
+def synflow_masks(weights, layers, sparsity, rounds=100):
+    """SynFlow as it is used: `rounds` prunings on an exponential schedule, each scored anew (Tanaka et al. 2020)."""
+    masks = np.ones(weights.shape, bool)
+    for k in range(1, rounds + 1):
+        scores = np.where(masks, synflow(weights * masks, layers), -np.inf)
+        masks = keep_highest(scores, 1 - (1 - sparsity) ** (k / rounds))
+    return masks
+
+
+def keep_highest(scores, sparsity, layers=None):
+    """Masks that keep the highest scores, by torch.nn.utils.prune.
+
+    Parameters
+    ----------
+    scores : float array (n_networks, n_weights); ties go to the weight that comes later.
+    sparsity : float
+        Share of weights to prune, from 0 to 1; the number is rounded, and one weight at least is kept.
+    layers : tuple, optional
+        Prune this share of every layer, instead of the lowest scores wherever they are.
+
+    Raises
+    ------
+    ValueError
+        For a sparsity outside 0 to 1, or NaN scores.
+    """
+    scores = np.asarray(scores, dtype=np.float64)
+    if not 0 <= sparsity <= 1:
+        raise ValueError(f"sparsity={sparsity!r} is not allowed; give a share from 0 to 1")
+    if np.isnan(scores).any():
+        raise ValueError("scores holds NaN; allowed: numbers, −inf for what must go first")
+    parts = [slice(None)] if layers is None else [at for at, *_ in training.layer_slices(layers)]
+    masks = np.ones(scores.shape, bool)
+    for row, keep in zip(scores, masks):
+        for at in parts:
+            rank = torch.as_tensor(row[at].argsort(kind="stable").argsort() + 1.0)  # torch ranks by size, not by sign
+            amount = min(round(sparsity * len(rank)), len(rank) - 1)
+            keep[at] = prune.L1Unstructured(amount).compute_mask(rank, torch.ones_like(rank)).numpy().astype(bool)
+    return masks
+
+
+def shuffle_within_layers(masks, layers, rng):
+    """Each mask with its keeps and prunes in random places of the same layer: what is left is each layer's sparsity."""
+    found = masks.copy()
+    for at, *_ in training.layer_slices(layers):
+        found[:, at] = rng.permuted(masks[:, at], axis=1)
+    return found
+
+
+def effective_masks(masks, layers):
+    """Masks without the weights that lie on no path from an input to an output (Vysogorets & Kempe 2023).
+
+    Such weights are kept by name only: a unit without inputs sends a constant, one without outputs is not heard.
+    """
+    shaped = [masks[:, at].reshape(-1, *shape) for at, _, shape in training.layer_slices(layers)]
+    alive = np.ones((len(masks), layers[0]), bool)
+    for k, keep in enumerate(shaped):
+        shaped[k] = keep & alive[:, None, :]
+        alive = shaped[k].any(axis=2)
+    alive = np.ones((len(masks), layers[-1]), bool)
+    for k in reversed(range(len(shaped))):
+        shaped[k] = shaped[k] & alive[:, :, None]
+        alive = shaped[k].any(axis=1)
+    return np.hstack([keep.reshape(len(masks), -1) for keep in shaped])

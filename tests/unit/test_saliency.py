@@ -1,0 +1,133 @@
+"""Scores of others against straightforward references, and masks from scores."""
+
+from itertools import product
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from legc_utils import datasets, protocols, saliency, training
+
+PROTOCOL = protocols.get("published", "toy", init_sd=0.7)
+
+
+def toy(n_classes, n=20):
+    rng = np.random.default_rng(1)
+    X, y = rng.normal(size=(n, 3)), np.arange(n) % n_classes
+    return datasets.Split(X, y, X, y, ("a", "b", "c"), tuple("xyz"[:n_classes]), name="toy")
+
+
+def networks(layers, seeds=(0, 1)):
+    drawn = [training.initial_parameters(layers, seed, PROTOCOL) for seed in seeds]
+    return [np.stack(part) for part in zip(*drawn)]
+
+
+def reference_loss(split, layers):
+    """Mean squared error of one network as torch.nn computes it, as a function of its flat parameters."""
+    X, T = torch.as_tensor(split.X_train), torch.as_tensor(training.one_hot(split.y_train, layers[-1]))
+
+    def loss(flat):
+        w, b = flat[: training.count_weights(layers)], flat[training.count_weights(layers) :]
+        a = X
+        for at_w, at_b, shape in training.layer_slices(layers):
+            a = torch.sigmoid(torch.nn.functional.linear(a, w[at_w].reshape(shape), b[at_b]))
+        return torch.nn.functional.mse_loss(a, T)
+
+    return loss
+
+
+@pytest.mark.parametrize("n_classes", [2, 3])
+def test_snip_and_grasp_equal_a_reference_with_the_whole_hessian(n_classes):
+    split = toy(n_classes)
+    layers = training.layer_sizes(split, (4, 3))
+    weights, biases = networks(layers)
+    loss = reference_loss(split, layers)
+    found = (
+        saliency.snip(split, layers, PROTOCOL, weights, biases),
+        saliency.grasp(split, layers, PROTOCOL, weights, biases),
+    )
+    for k, flat in enumerate(torch.as_tensor(np.hstack([weights, biases]))):
+        gradient = torch.autograd.functional.jacobian(loss, flat)
+        hessian = torch.autograd.functional.hessian(loss, flat)
+        n = weights.shape[1]
+        np.testing.assert_allclose(found[0][k], (flat * gradient).abs()[:n], atol=1e-14)
+        np.testing.assert_allclose(found[1][k], flat[:n] * (hessian[:n, :n] @ gradient[:n]), atol=1e-14)
+
+
+def test_synflow_equals_the_product_of_the_other_layers():
+    layers = (3, 4, 5, 2)
+    weights, _ = networks(layers)
+    found = saliency.synflow(weights, layers)
+    for k in range(len(weights)):
+        W = [np.abs(weights[k, at]).reshape(shape) for at, _, shape in training.layer_slices(layers)]
+        for layer, (at, *_) in enumerate(training.layer_slices(layers)):
+            into, out = np.ones(layers[0]), np.ones(layers[-1])
+            for before in W[:layer]:
+                into = before @ into
+            for after in reversed(W[layer + 1 :]):
+                out = out @ after
+            np.testing.assert_allclose(found[k, at], (out[:, None] * W[layer] * into).ravel(), rtol=1e-12)
+
+
+def test_synflow_scores_are_conserved_from_layer_to_layer():
+    layers = (5, 4, 3)
+    found = saliency.synflow(networks(layers)[0], layers)
+    sums = [found[:, at].sum(axis=1) for at, *_ in training.layer_slices(layers)]
+    np.testing.assert_allclose(sums[0], sums[1])
+
+
+def test_iterated_synflow_keeps_a_path_where_a_single_round_collapses():
+    layers = (9, 6, 6, 6, 1)
+    weights, _ = networks(layers, range(8))
+    sparsity = 1 - 8 / weights.shape[1]
+    iterated = saliency.synflow_masks(weights, layers, sparsity)
+    assert (iterated.sum(axis=1) == 8).all()
+    assert saliency.effective_masks(iterated, layers).any(axis=1).all()
+
+
+@given(st.integers(1, 40), st.floats(0, 1), st.integers(0, 2**16))
+def test_as_many_are_kept_as_asked_and_none_scores_below_a_pruned_one(n, sparsity, seed):
+    scores = np.random.default_rng(seed).normal(size=(3, n)).round(1)
+    masks = saliency.keep_highest(scores, sparsity)
+    assert (masks.sum(axis=1) == max(1, n - round(sparsity * n))).all()
+    for row, keep in zip(scores, masks):
+        assert keep.all() or row[keep].min() >= row[~keep].max()
+
+
+def test_layer_by_layer_each_layer_loses_the_same_share():
+    layers = (10, 10, 10)
+    masks = saliency.keep_highest(np.random.default_rng(0).normal(size=(2, 200)), 0.3, layers)
+    assert (masks.reshape(2, 2, 100).sum(axis=2) == 70).all()
+
+
+@pytest.mark.parametrize(("scores", "sparsity", "message"), [
+    (np.ones((1, 3)), 1.2, "sparsity=1.2.*from 0 to 1"), (np.full((1, 3), np.nan), 0.5, "scores holds NaN"),
+])  # fmt: skip
+def test_what_cannot_be_ranked_is_refused(scores, sparsity, message):
+    with pytest.raises(ValueError, match=message):
+        saliency.keep_highest(scores, sparsity)
+
+
+def test_shuffling_keeps_each_layers_count_and_moves_the_rest():
+    layers = (8, 6, 4)
+    masks = np.random.default_rng(0).random((5, 72)) < 0.5
+    found = saliency.shuffle_within_layers(masks, layers, np.random.default_rng(1))
+    for at, *_ in training.layer_slices(layers):
+        assert (found[:, at].sum(axis=1) == masks[:, at].sum(axis=1)).all()
+    assert (found != masks).any(axis=1).all()
+
+
+@given(st.integers(0, 2**16), st.floats(0.1, 0.9))
+def test_effective_masks_hold_exactly_the_weights_on_a_path(seed, share):
+    layers = (3, 3, 2, 2)
+    mask = np.random.default_rng(seed).random((1, training.count_weights(layers))) < share
+    W = [mask[0, at].reshape(shape) for at, _, shape in training.layer_slices(layers)]
+    on_a_path = [np.zeros_like(w) for w in W]
+    for units in product(*map(range, layers)):
+        if all(w[o, i] for w, i, o in zip(W, units, units[1:])):
+            for found, i, o in zip(on_a_path, units, units[1:]):
+                found[o, i] = True
+    expected = np.concatenate([found.ravel() for found in on_a_path])
+    assert np.array_equal(saliency.effective_masks(mask, layers)[0], expected)
