@@ -24,7 +24,7 @@ profile = config["profile"]
 if profile not in config["profiles"]:
     raise ValueError(f"profile={profile!r} is unknown; allowed: {', '.join(config['profiles'])}")
 settings = config["profiles"][profile]
-kinds = {d: kind for kind in ("tabular", "images") for d in settings[kind]}
+kinds = {d: kind for kind, members in settings.items() if isinstance(members, list) for d in members}
 skipped = {d: reason for d in kinds if (reason := datasets.unavailable(d))}
 names = [d for d in kinds if d not in skipped]
 for reason in skipped.values():
@@ -58,9 +58,9 @@ def parameters(wildcards):
 
 # images first: theirs are the longest jobs
 jobs = [(n, d, p) for d in reversed(names) for n, notebook in config["notebooks"].items()
-        if kinds[d] in notebook["data"] for p in notebook["protocols"]]
+        if kinds[d] in notebook["data"] and d in settings.get("only", {}).get(n, names) for p in notebook["protocols"]]
 pages = [f"{executed}/{n}/{d}-{p}.ipynb" for n, d, p in jobs]
-prose = ["intro", "claims", "tables", "audit", "deviations", "fidelity", "performance", "budget", "data"]
+prose = ["intro", "claims", "verdict", "tables", "audit", "deviations", "fidelity", "performance", "budget", "data"]
 kept = {  # tables that are not computed by this build, but shown by it
     "fidelity": [Path("book/fidelity.csv")],
     "performance": sorted(Path("benchmarks/results").glob("*.*")),
@@ -110,7 +110,7 @@ rule prose:
     output:
         f"{executed}/{{page}}.ipynb",
     params:
-        values=json.dumps(dict(out_dir=f"{executed}/results", names=names)),
+        values=json.dumps(dict(out_dir=f"{executed}/results", names=[d for d in names if kinds[d] != "heldout"])),
         key=lambda w: digest(code, source_key(f"book/{w.page}.md"), skipped, *kept.get(w.page, [])),
     log:
         f"{executed}/log/{{page}}.log",

@@ -12,6 +12,7 @@ WEIGHTS = 0.10  # "at par in FLOPs": remaining weights within a tenth
 HALF = 0.60  # "just half the number of epochs": at most six tenths
 SHARE = 0.95  # "consistently", "on every layer": at least this share
 KAPPA = 0.60  # "such candidates are detected" early: substantial agreement of the masks (Landis & Koch 1977)
+FALSE_ALARMS = 0.10  # a test at 5 % keeps its level if it calls no more of what means nothing causal
 PRINTED = 0.02  # a printed accuracy comes out again: best of the seeds this near, or one test sample if that is more
 ALPHA_LOW, ALPHA_HIGH = 2.0, 6.0  # a well-trained layer, by section 5.1 and WeightWatcher's own guide
 

@@ -23,8 +23,8 @@ def snip(split, layers, protocol, weights, biases):
 def grasp(split, layers, protocol, weights, biases):
     """Gradient signal preservation w · (H ∂L/∂w) (Wang, Zhang & Grosse 2020, equation 8, with the sign of a score).
 
-    H is the Hessian of the loss on the whole training set over the weights, without the biases, as in the authors' code;
-    arguments as in `snip`.
+    H is the Hessian of the loss on the whole training set over the weights, without the biases, as in the authors'
+    code; arguments as in `snip`.
     """
     gradient, state = _gradient(split, layers, protocol, weights, biases)
     direction = gradient(state)
