@@ -251,7 +251,8 @@ def _follows_truth(rows):
 
 
 def _called_causal(rows, against, rule="published"):
-    found = rows("11_causality").query("kind == 'share' and rule == @rule and against == @against")
+    found = rows("11_causality")
+    found = found[(found.kind == "share") & (found.rule == rule) & (found.against == against)]
     return found.groupby("seed").value.mean()
 
 
@@ -261,7 +262,8 @@ def _own_error_only(rows):
 
 def _knockout(statistic, base=None, how="retrained"):
     def measure(rows):
-        found = rows("11_causality").query("kind == 'knockout' and against == @how").set_index(["rule", "seed"]).value
+        found = rows("11_causality")
+        found = found[(found.kind == "knockout") & (found.against == how)].set_index(["rule", "seed"]).value
         return found[statistic] - (found[base] if base else 0)
 
     return measure

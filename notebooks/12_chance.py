@@ -171,22 +171,27 @@ by_panel = {
 
 
 def sweep(ax, methods, x, quantity):
-    """Mean curves of methods over the band of random masks."""
+    """Mean curves of methods, with 95 % intervals over seeds, over the band of random masks."""
     random = rows[rows.method == "random"].groupby("target")
     band = random[quantity].quantile([0.05, 0.95]).unstack()
     ax.fill_between(random[x].mean(), band[0.05], band[0.95], color="0.85", label="random, 90 %")
-    ax.axhline(rows[rows.method == "dense"][quantity].mean(), color="0.4", ls=":", label="dense")
+    dense = rows[rows.method == "dense"][quantity].mean()
+    ax.axhline(dense, color="0.4", ls=":", label="dense")
     for method, colour, marker in zip([m for m in methods if m in set(rows.method)], plots.SERIES[1:], "os^Dv*"):
-        mean = rows[rows.method == method].groupby("target")[[x, quantity]].mean()
-        ax.plot(mean[x], mean[quantity], color=colour, marker=marker, ms=5, label=method)
+        each = rows[rows.method == method].groupby(["target", "seed"])[["effective", quantity]].mean().reset_index()
+        by = each.drop(columns="seed").assign(x=each[x]).groupby("target")
+        half = by[quantity].apply(lambda v: results.interval(v)[2] - v.mean())
+        style = dict(color=colour, marker=marker, ms=5, elinewidth=0.6, label=method)
+        ax.errorbar(by.x.mean(), by[quantity].mean(), half, **style)
 
 
-# %% mystnb={"figure": {"caption": "Test accuracy after the last epoch against the share pruned; means over seeds. Grey: where nine tenths of the random masks fall, and the dense network.", "name": "fig-sweep"}, "image": {"alt": "Three panels of accuracy against sparsity: LEGC rankings, their variants, and the rankings of others, each over the band of random masks."}}
+# %% mystnb={"figure": {"caption": "Test accuracy after the last epoch against the share pruned; means over seeds with 95 % intervals. Grey: where nine tenths of the random masks fall; dotted: the dense network.", "name": "fig-sweep"}, "image": {"alt": "Three panels of accuracy against sparsity: LEGC rankings, their variants, and the rankings of others, each over the band of random masks."}}
 figure, axes = plots.panels(3, figsize=(13, 4.2), sharey=True)
 for ax, (title, methods) in zip(axes, by_panel.items()):
     sweep(ax, methods, "target", "accuracy")
     ax.legend(fontsize="x-small", loc="lower left")
     plots.label(ax, f"{dataset}: {title}", "weights pruned (share)", "test accuracy (share)" if ax is axes[0] else "")
+    ax.set_ylim(rows.accuracy.min() - 0.05, 1)
 
 # %% [markdown]
 # ## Effective sparsity, epochs and F1

@@ -73,3 +73,36 @@ def test_the_readme_shows_the_kept_verdicts():
     again = [o for row in kept.itertuples() for o in [[c for c in claims.OUTCOMES[:3] for _ in range(getattr(row, c))]]]
     most = [claim.most for claim in claims.CLAIMS]
     assert [claims.verdict(o, m) for o, m in zip(again, most)] == kept.verdict.tolist()
+
+
+REFERENCE = claims.TABLE.parent.parent / "tests" / "reference"
+
+
+def test_every_claim_with_a_measure_finds_its_rows_in_the_reference_results():
+    _, found = claims.ledger(["cancer", "iris", "banknote", "mnist5k", "wine"], out_dir=REFERENCE)
+    assert {c.key for c in claims.CLAIMS if c.measure} <= {*found.key, "half", "shap_magnitude_keeps"}
+    assert found[found.key.str.startswith("variant_")].dataset.eq("wine").all()
+
+
+def test_the_two_families_are_corrected_apart():
+    _, found = claims.ledger(["cancer"], out_dir=REFERENCE)
+    beyond = {c.key for c in claims.CLAIMS if c.section == claims.BEYOND}
+    for family in (found[found.key.isin(beyond)], found[~found.key.isin(beyond)]):
+        assert claims.correct(family).p_holm.equals(family.p_holm) and family.p_holm.notna().any()
+
+
+def test_an_advantage_is_taken_over_its_base_seed_by_seed():
+    rows = pd.DataFrame({
+        "kind": "advantage", "seed": [0, 1] * 3, "method": ["FT"] * 2 + ["SNIP"] * 2 + ["IMP"] * 2,
+        "accuracy": [1.0, 2.0, 0.5, 0.25, 0.0, 0.0],
+    })  # fmt: skip
+    assert claims._advantage("FT")(lambda notebook: rows).tolist() == [1.0, 2.0]
+    assert claims._advantage("FT", "SNIP")(lambda notebook: rows).tolist() == [0.5, 1.75]
+    assert len(claims._advantage("by unit", "random, by unit")(lambda notebook: rows)) == 0
+
+
+def test_what_the_paper_does_not_claim_holds_or_does_not():
+    table = pd.DataFrame(
+        {"section": ["5", "beyond", "beyond"], "verdict": ["reproduced", "reproduced", "not reproduced"]}
+    )
+    assert claims.in_words(table).tolist() == ["reproduced", "holds", "does not hold"]
