@@ -5,6 +5,7 @@ book/executed/PROFILE, prose from book/. A page is copied only if it changed, so
 must.
 """
 
+import json
 import re
 import sys
 from importlib.util import find_spec
@@ -36,9 +37,28 @@ def own_labels(source, dataset, pages):
     return re.sub(r"\]\((\d\d_\w+)\.ipynb\)", page, source)
 
 
+def rerun_box(notebook, parameters):
+    """The command that computes a page again, with its own parameters, and the executed notebook to download."""
+    values = json.dumps(parameters | {"out_dir": "results"}, ensure_ascii=False)
+    box = nbformat.v4.new_markdown_cell(
+        "```{admonition} Compute this page yourself\n:class: tip dropdown\n"
+        "After `make book` or `make test`, with other values if you like:\n\n"
+        f"~~~sh\nPATH=\"$PWD/.venv/bin:$PATH\" papermill notebooks/{notebook}.ipynb out.ipynb -y '{values}'\n~~~\n\n"
+        f"{{download}}`The executed notebook <{parameters['dataset']}.ipynb>` holds what you see here. "
+        "[](../rerun.md) explains every parameter.\n```"
+    )
+    box.id = "rerun"  # a random one would make every page look new
+    return box
+
+
 def staged(path, dataset, pages):
-    """An executed notebook as its page: titled by data set, with labels of its own."""
+    """An executed notebook as its page: titled by data set, with labels of its own and how to compute it again."""
     notebook = nbformat.read(path, as_version=4)
+    notebook.cells.insert(1, rerun_box(path.parent.name, notebook.metadata.papermill.parameters))
+    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    # parameters as written and as given, and their check: the box says it all; then the set-up
+    for cell, tag in zip(code, ["remove-input"] * 3 + ["hide-input"]):
+        cell.metadata.tags = [*cell.metadata.get("tags", []), tag]
     first = next(c for c in notebook.cells if c.cell_type == "markdown")
     first.source = re.sub(r"^# (.+)$", rf"# \1 ({dataset})", first.source, count=1, flags=re.M)
     for cell in notebook.cells:

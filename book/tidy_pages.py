@@ -1,16 +1,19 @@
-"""Let the rendered pages load without a complaint, from disk too: python book/tidy_pages.py FOLDER.
+"""Let the rendered pages load without a complaint, from disk too, and be read aloud: python book/tidy_pages.py FOLDER.
 
 Jupyter Book's extensions add some scripts twice, and a constant cannot be declared twice. The theme preloads its icon
-fonts with a cross-origin request, which browsers refuse for files; the style sheet loads the same fonts anyway.
+fonts with a cross-origin request, which browsers refuse for files; the style sheet loads the same fonts anyway. Its
+toggles in the table of contents are bare icons, which a screen reader cannot name.
 """
 
 import re
 import sys
 from pathlib import Path
 
+TOGGLE = "Show or hide the pages of this chapter"
+
 
 def tidy(html):
-    """The page without font preloads and without the second of any two equal scripts."""
+    """The page without font preloads and the second of any two equal scripts, with names for the toggles."""
     seen = set()
 
     def once(match):
@@ -19,6 +22,7 @@ def tidy(html):
         return "" if key in seen else seen.add(key) or match[0]
 
     html = re.sub(r'\s*<link rel="preload" as="font"[^>]*>', "", html)
+    html = html.replace('<summary><span class="toctree-toggle"', f'<summary aria-label="{TOGGLE}"><span class="toctree-toggle"')
     return re.sub(r"\s*<script([^>]*)>.*?</script>", once, html, flags=re.DOTALL)
 
 

@@ -43,6 +43,18 @@ def label(ax, title, x, y):
     ax.set(title=title, xlabel=x, ylabel=y)
 
 
+def sortable(table):
+    """Show a table that sorts by any column at a click, without a network (itables).
+
+    For prose pages, whose outputs no test compares: all that it loads is written into the page.
+    """
+    import itables  # only the book needs it
+
+    itables.init_notebook_mode(all_interactive=False, connected=False)
+    layout = {"topStart": None, "topEnd": "search", "bottomStart": "info", "bottomEnd": None}
+    itables.show(table, showIndex=False, paging=False, layout=layout)
+
+
 def fan(ax, x, curves, colour, name):
     """Median of curves (n_points, n_curves) with the bands that hold 50 % and 90 % of them."""
     low, q1, median, q3, high = np.nanquantile(curves, [0.05, 0.25, 0.5, 0.75, 0.95], axis=1)
