@@ -1,19 +1,27 @@
-# make book · make test · make bench · make notebooks · make reference · make lint · make lock     (each sets up .venv itself)
+# make book · make pdf · make test · make bench · make notebooks · make reference · make lint · make lock     (each sets up .venv itself)
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 PROFILE ?= paper
+OUT := $(CURDIR)$(if $(filter paper,$(PROFILE)),,/_build/$(PROFILE))
 VENV := $(CURDIR)/.venv
 export PATH := $(VENV)/bin:$(PATH)
 export PYTHONPATH :=
 # Changed content reaches Snakemake through the `key` parameters of its rules. No lock file: a killed run just resumes
 SNAKEMAKE := snakemake --cores all --rerun-triggers mtime params input --rerun-incomplete --nolock --keep-going --quiet rules
 
-.PHONY: book test bench notebooks reference lint lock install chromium clean
+.PHONY: book pdf test bench notebooks reference lint lock install chromium clean
 
 book: install
 	@python -m legc_utils.datasets
 	@$(SNAKEMAKE) --config profile=$(PROFILE)
-	@echo $(CURDIR)/$(if $(filter paper,$(PROFILE)),,_build/$(PROFILE)/)_build/html/index.html
+	@echo $(OUT)/_build/html/index.html
+
+# The whole book as one PDF, to print or to read on the train
+pdf: book chromium
+	@jupyter-book build $(OUT)/_build/stage --path-output $(OUT)/_build/print --builder custom --custom-builder singlehtml -q
+	@$(shell command -v chromium chromium-browser google-chrome | head -1) --headless --no-sandbox --disable-gpu \
+	 --virtual-time-budget=60000 --print-to-pdf=$(OUT)/_build/legcnet.pdf $(OUT)/_build/print/_build/singlehtml/index.html
+	@echo $(OUT)/_build/legcnet.pdf
 
 test: install chromium lint
 	pytest -n 2 --dist loadfile tests --ignore tests/test_book.py

@@ -37,24 +37,29 @@ def own_labels(source, dataset, pages):
     return re.sub(r"\]\((\d\d_\w+)\.ipynb\)", page, source)
 
 
-def rerun_box(notebook, parameters):
-    """The command that computes a page again, with its own parameters, and the executed notebook to download."""
+def rerun_box(notebook, parameters, repository):
+    """How to compute a page again: the command with its own parameters, the executed notebook, Binder and Colab."""
+    owner = repository["url"].removeprefix("https://github.com/")
+    at = f"{owner}/{{}}{repository['branch']}{{}}notebooks/{notebook}.ipynb"
+    binder = "https://mybinder.org/v2/gh/" + at.format("", "?labpath=")
+    colab = "https://colab.research.google.com/github/" + at.format("blob/", "/")
     values = json.dumps(parameters | {"out_dir": "results"}, ensure_ascii=False)
     box = nbformat.v4.new_markdown_cell(
         "```{admonition} Compute this page yourself\n:class: tip dropdown\n"
         "After `make book` or `make test`, with other values if you like:\n\n"
         f"~~~sh\nPATH=\"$PWD/.venv/bin:$PATH\" papermill notebooks/{notebook}.ipynb out.ipynb -y '{values}'\n~~~\n\n"
         f"{{download}}`The executed notebook <{parameters['dataset']}.ipynb>` holds what you see here. "
-        "[](../rerun.md) explains every parameter.\n```"
+        f"[](../rerun.md) explains every parameter. Without an installation: [open in Binder]({binder}), or [in Colab]({colab}) "
+        f"after `!pip install git+{repository['url']}`.\n```"
     )
     box.id = "rerun"  # a random one would make every page look new
     return box
 
 
-def staged(path, dataset, pages):
+def staged(path, dataset, pages, repository):
     """An executed notebook as its page: titled by data set, with labels of its own and how to compute it again."""
     notebook = nbformat.read(path, as_version=4)
-    notebook.cells.insert(1, rerun_box(path.parent.name, notebook.metadata.papermill.parameters))
+    notebook.cells.insert(1, rerun_box(path.parent.name, notebook.metadata.papermill.parameters, repository))
     code = [cell for cell in notebook.cells if cell.cell_type == "code"]
     # parameters as written and as given, and their check: the box says it all; then the set-up
     for cell, tag in zip(code, ["remove-input"] * 3 + ["hide-input"]):
@@ -95,11 +100,12 @@ def main(profile, folder, *datasets):
     book, executed, stage = Path("book"), Path("book/executed") / profile, Path(folder)
     config = yaml.safe_load(Path("config.yaml").read_text())
     toc = yaml.safe_load(Path("_toc.yml").read_text())
+    repository = yaml.safe_load(Path("_config.yml").read_text())["repository"]
     files = {Path("_config.yml"): Path("_config.yml").read_bytes()}
     made = {f"{n}/{d}": executed / n / f"{d}-published.ipynb" for n in config["notebooks"] for d in datasets}
     pages = [page for page, path in made.items() if path.exists()]
     for page in pages:
-        files[Path(f"{page}.ipynb")] = staged(made[page], page.split("/")[1], pages)
+        files[Path(f"{page}.ipynb")] = staged(made[page], page.split("/")[1], pages, repository)
     kept = {*config["notebooks"], "claims", "claims_by_dataset"}
     for path in sorted(
         p for p in (executed / "results").rglob("*.*") if p.parent.name in kept
@@ -112,6 +118,7 @@ def main(profile, folder, *datasets):
             files[Path(made.name)] = prose(made)
         else:
             files[Path(path.name)] = path.read_bytes()
+    files[Path("assets/CITATION.cff")] = Path("CITATION.cff").read_bytes()
     files[Path("references.bib")] = (book / "references.bib").read_bytes()
     for path in sorted((book / "_static").glob("*")):
         files[Path("_static") / path.name] = path.read_bytes()

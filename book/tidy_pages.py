@@ -22,7 +22,9 @@ def tidy(html):
         return "" if key in seen else seen.add(key) or match[0]
 
     html = re.sub(r'\s*<link rel="preload" as="font"[^>]*>', "", html)
-    html = html.replace('<summary><span class="toctree-toggle"', f'<summary aria-label="{TOGGLE}"><span class="toctree-toggle"')
+    html = html.replace(
+        '<summary><span class="toctree-toggle"', f'<summary aria-label="{TOGGLE}"><span class="toctree-toggle"'
+    )
     return re.sub(r"\s*<script([^>]*)>.*?</script>", once, html, flags=re.DOTALL)
 
 

@@ -9,9 +9,11 @@ import sys
 from pathlib import Path
 from urllib.parse import unquote
 
+import nbformat
 import pandas as pd
 import pytest
 import yaml
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import sync_playwright
 
 from legc_utils import margins, results
@@ -85,6 +87,71 @@ def test_every_page_loads_clean_and_alone(toc, browser):
         assert page.evaluate(unset) == 0, f"{name}: mathematics not typeset"
         assert "{glue" not in page.locator("main").inner_text(), f"{name}: a number is missing"
     assert not outside and not console
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_no_page_has_a_serious_barrier(toc, browser, scheme):
+    """axe-core on one page of every kind in both themes, and on all of them in the light one."""
+    page = browser.new_page(color_scheme=scheme)
+    chapters = [name for name in toc if "/" not in name or name.endswith(("/cancer", "/mnist5k"))]
+    found = []
+    for name in toc if scheme == "light" else chapters:
+        page.goto((HTML / f"{name}.html").as_uri())
+        page.wait_for_load_state("load")
+        for violation in Axe().run(page).response["violations"]:
+            if violation["impact"] in ("serious", "critical"):
+                found.append(f"{name}: {violation['id']}: {violation['nodes'][0]['html'][:200]}")
+    assert not found, "\n".join(found)
+
+
+def test_search_finds_a_chapter(toc, browser):
+    page = browser.new_page()
+    page.goto((HTML / "search.html").as_uri() + "?q=Toda")
+    page.wait_for_selector("#search-results li a")
+    assert any("11_causality" in a.get_attribute("href") for a in page.locator("#search-results li a").all())
+
+
+def shell(command, folder):
+    """Run a command of the book as a reader would, in a folder that has the project's notebooks and packages."""
+    for name in (".venv", "notebooks"):
+        if not (folder / name).exists():
+            (folder / name).symlink_to(ROOT / name)
+    return subprocess.run(["sh", "-c", command], cwd=folder, capture_output=True, text=True)
+
+
+def test_a_newcomer_gets_from_the_landing_page_to_a_rerun_of_her_own(toc, browser, tmp_path):
+    page = browser.new_page()
+    page.goto((HTML / "index.html").as_uri())
+    page.wait_for_selector("article h1")
+    commands = "\n".join(page.locator("article .highlight pre").all_inner_texts())
+    assert "make book" in commands
+    landing = next(line for line in commands.splitlines() if "papermill" in line)
+    page.locator("article a[href*='04_ft_vs_pt/']").first.click()
+    page.wait_for_selector("article h1")
+    box = page.locator(".admonition", has_text="Compute this page yourself")
+    chapter = box.locator("pre").first.text_content().strip()
+    mine = chapter.replace('"dataset": "cancer"', '"dataset": "iris3f"')
+    assert mine != chapter
+    for command, written in ((landing, "banknote"), (chapter, "cancer"), (mine, "iris3f")):
+        ran = shell(command, tmp_path)
+        assert ran.returncode == 0, ran.stderr[-2000:]
+        assert (tmp_path / f"results/04_ft_vs_pt/{written}-published.csv").exists()
+    again = (tmp_path / "results/04_ft_vs_pt/cancer-published.csv").read_text()
+    assert again == (RESULTS / "04_ft_vs_pt/cancer-published.csv").read_text()
+
+
+def test_the_executed_notebook_can_be_downloaded(toc, browser):
+    page = browser.new_page()
+    page.goto((HTML / "12_chance/cancer.html").as_uri())
+    href = page.locator(".admonition a.download").first.get_attribute("href")
+    executed = nbformat.read(HTML / "12_chance" / href, as_version=4)
+    assert any(cell.get("outputs") for cell in executed.cells)
+
+
+def test_binder_gets_the_same_packages_and_the_project():
+    route = yaml.safe_load((ROOT / "environment.yml").read_text())["dependencies"]
+    assert {"pip": ["-r requirements.txt"]} in route and "python=3.11" in route
+    assert os.access(ROOT / "postBuild", os.X_OK) and "pip install --no-deps -e ." in (ROOT / "postBuild").read_text()
 
 
 def test_equations_and_figures_are_numbered(toc, browser):
