@@ -49,8 +49,9 @@ def rerun_box(notebook, parameters, repository):
         "After `make book` or `make test`, with other values if you like:\n\n"
         f"~~~sh\nPATH=\"$PWD/.venv/bin:$PATH\" papermill notebooks/{notebook}.ipynb out.ipynb -y '{values}'\n~~~\n\n"
         f"{{download}}`The executed notebook <{parameters['dataset']}.ipynb>` holds what you see here. "
-        f"[](../rerun.md) explains every parameter. Without an installation: [open in Binder]({binder}), or [in Colab]({colab}) "
-        f"after `!pip install git+{repository['url']}`.\n```"
+        "[](../rerun.md) explains every parameter. "
+        f"Without an installation: [in Binder]({binder}), or [in Colab]({colab}) after "
+        f"`!pip install git+{repository['url']}`.\n```"
     )
     box.id = "rerun"  # a random one would make every page look new
     return box

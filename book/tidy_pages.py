@@ -22,6 +22,7 @@ def tidy(html):
         return "" if key in seen else seen.add(key) or match[0]
 
     html = re.sub(r'\s*<link rel="preload" as="font"[^>]*>', "", html)
+    html = html.replace('<div role="list" class="citation-list">', '<div class="citation-list">')  # of no list items
     html = html.replace(
         '<summary><span class="toctree-toggle"', f'<summary aria-label="{TOGGLE}"><span class="toctree-toggle"'
     )
