@@ -43,16 +43,18 @@ def label(ax, title, x, y):
     ax.set(title=title, xlabel=x, ylabel=y)
 
 
-def sortable(table):
+def sortable(table, page=None):
     """Show a table that sorts by any column at a click, without a network (itables).
 
-    For prose pages, whose outputs no test compares: all that it loads is written into the page.
+    For prose pages, whose outputs no test compares: all that it loads is written into the page. Shows `page` rows at a
+    time, or all.
     """
     import itables  # only the book needs it
 
     itables.init_notebook_mode(all_interactive=False, connected=False)
-    layout = {"topStart": None, "topEnd": "search", "bottomStart": "info", "bottomEnd": None}
-    itables.show(table, showIndex=False, paging=False, layout=layout)
+    layout = {"topStart": None, "topEnd": "search", "bottomStart": "info", "bottomEnd": "paging" if page else None}
+    paging = dict(paging=True, pageLength=page) if page else dict(paging=False)
+    itables.show(table, showIndex=False, classes="display compact", layout=layout, **paging)
 
 
 def fan(ax, x, curves, colour, name):
