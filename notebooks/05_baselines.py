@@ -152,5 +152,5 @@ results.publish(facts)
 # :class: caution
 # The shares have two ends, so a *t* interval over few seeds can reach beyond. Where LEGCNet prunes nothing
 # ({glue:text}`empty:.0f` of the seeds here) every mask is the same network and the comparison is empty. Sparsity is
-# low throughout; sweeps over sparsity belong to a later part.
+# low throughout; [chapter 12](12_chance.ipynb) sweeps over sparsities.
 # ```
