@@ -512,8 +512,8 @@ def ledger(names, protocol="published", out_dir="results"):
 
 
 def in_words(claims):
-    """Verdicts as tables show them: what the paper does not claim cannot be reproduced; it holds, or not. Series."""
-    beyond = claims.verdict.replace({"reproduced": "holds", "not reproduced": "does not hold"})
+    """Verdicts as tables show them: what the paper does not claim cannot be reproduced; it holds or is not shown."""
+    beyond = claims.verdict.replace({"reproduced": "holds", "not reproduced": "not shown"})
     return claims.verdict.where(claims.section != BEYOND, beyond)
 
 

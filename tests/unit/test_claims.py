@@ -101,8 +101,8 @@ def test_an_advantage_is_taken_over_its_base_seed_by_seed():
     assert len(claims._advantage("by unit", "random, by unit")(lambda notebook: rows)) == 0
 
 
-def test_what_the_paper_does_not_claim_holds_or_does_not():
+def test_what_the_paper_does_not_claim_holds_or_is_not_shown():
     table = pd.DataFrame(
         {"section": ["5", "beyond", "beyond"], "verdict": ["reproduced", "reproduced", "not reproduced"]}
     )
-    assert claims.in_words(table).tolist() == ["reproduced", "holds", "does not hold"]
+    assert claims.in_words(table).tolist() == ["reproduced", "holds", "not shown"]
