@@ -188,12 +188,12 @@ def _raw(name, uci_iris=False):
         columns = [0, 2, 3] if name == "iris3f" else [0, 1, 2, 3]
         return bunch.data[:, columns], bunch.target, np.array(bunch.feature_names)[columns], bunch.target_names
     if name in protocols.HELDOUT:
-        bunch = {
+        loaders = {
             "wine": sk_datasets.load_wine,
             "wdbc": sk_datasets.load_breast_cancer,
             "digits": sk_datasets.load_digits,
         }
-        bunch = bunch[name]()
+        bunch = loaders[name]()
         return bunch.data, bunch.target, bunch.feature_names, bunch.target_names
     if name == "vowel":
         X, y = _csv(paths[0], "Y")

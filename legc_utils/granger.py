@@ -8,6 +8,7 @@ longest lag are built once and every shorter lag adds one row to them.
 
 import warnings
 from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
 
 import numpy as np
 from numba import get_num_threads, njit, prange
@@ -272,9 +273,14 @@ def has_unit_root(values, alpha=0.05):
     """Whether the augmented Dickey–Fuller test keeps a unit root at level alpha. Constant or NaN values: False."""
     if not (np.isfinite(values).all() and np.ptp(values) > 0):
         return False
+    return _adf_pvalue(np.asarray(values, dtype=np.float64).tobytes()) >= alpha
+
+
+@lru_cache(maxsize=2**14)  # the same series meet one target after another, and each test takes milliseconds
+def _adf_pvalue(series):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return adfuller(values)[1] >= alpha
+        return adfuller(np.frombuffer(series))[1]
 
 
 def protocol_pvalues(target, series, protocol, max_lag):

@@ -57,6 +57,18 @@ def sortable(table, page=None):
     itables.show(table, showIndex=False, classes="display compact", layout=layout, **paging)
 
 
+def dots(ax, values, rows, order, at=0):
+    """One row a name of `order`, the first on top: a dot for every value, a bar for their mean, a dotted line at `at`.
+
+    values, rows : Series of one index; the number to show and the name of its row.
+    """
+    ax.scatter(values, rows.map(list(order).index), color=MODELS["FT"], alpha=0.6)
+    ax.scatter(values.groupby(rows).mean()[list(order)], range(len(order)), color="black", marker="|", s=200)
+    ax.axvline(at, color="black", ls=":", lw=1)
+    ax.set_yticks(range(len(order)), list(order))
+    ax.set_ylim(len(order) - 0.5, -0.5)
+
+
 def fan(ax, x, curves, colour, name):
     """Median of curves (n_points, n_curves) with the bands that hold 50 % and 90 % of them."""
     low, q1, median, q3, high = np.nanquantile(curves, [0.05, 0.25, 0.5, 0.75, 0.95], axis=1)

@@ -211,7 +211,7 @@ def find_masks(split, hidden, seeds, protocol="published", variant="FT", initial
         record=lambda piece: stream.update(piece[..., candidates].reshape(len(piece), -1)),
     )  # fmt: skip
     exponents = stream.result().reshape(len(look.rows), len(seeds), n_candidates)
-    target = runs.test_error if protocol.target == "test" else runs.train_error
+    target = runs.target_error
     pvalues = np.empty((len(seeds), n_candidates))
     masks = np.ones((len(seeds), n_weights), bool)
     for s in range(len(seeds)):
@@ -219,6 +219,15 @@ def find_masks(split, hidden, seeds, protocol="published", variant="FT", initial
         pvalues[s] = p.min(axis=0)
         masks[s, candidates] = legc_mask(p, protocol.alpha, protocol.rule, protocol.correction)
     return Selection(look, runs, candidates, exponents, target, pvalues, masks)
+
+
+def placebo_targets(split, hidden, n_runs, protocol, look):
+    """The Granger target of n_runs other dense networks, which the weights under test cannot have caused.
+
+    Seeds 1000, 1001, …; the same data in the same order. look : Horizon. Returns float64 (n_windows, n_runs).
+    """
+    seeds = [1000 + run for run in range(n_runs)]
+    return training.train_ensemble(split, hidden, seeds, protocol, epochs=look.epochs, rows=look.rows).target_error
 
 
 def random_masks(masks, seeds, candidates=slice(None)):
@@ -231,7 +240,7 @@ def random_masks(masks, seeds, candidates=slice(None)):
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(int(seed))
             among = masks[s, candidates]
-            found[s, candidates] = _torch_mask(prune.RandomUnstructured, among, np.ones(len(among)))
+            found[s, candidates] = torch_mask(prune.RandomUnstructured, (~among).sum(), np.ones(len(among)))
     return found
 
 
@@ -239,7 +248,8 @@ def magnitude_masks(masks, weights, candidates=slice(None)):
     """Masks that drop each row's number of smallest |weights| (S, n), by torch.nn.utils.prune. bool (S, n)."""
     found = np.ones_like(masks)
     for s in range(len(masks)):
-        found[s, candidates] = _torch_mask(prune.L1Unstructured, masks[s, candidates], weights[s, candidates])
+        amount = (~masks[s, candidates]).sum()
+        found[s, candidates] = torch_mask(prune.L1Unstructured, amount, weights[s, candidates])
     return found
 
 
@@ -265,10 +275,9 @@ def model_masks(split, hidden, seeds, protocol="published"):
     }  # fmt: skip
 
 
-def _torch_mask(method, like, weights):
-    """What `method` keeps of flat weights when it prunes as many as the mask `like` does."""
+def torch_mask(method, amount, weights):
+    """What a method of torch.nn.utils.prune keeps of flat weights (n,) when it prunes `amount` of them: bool (n,)."""
     scores = torch.as_tensor(np.asarray(weights, dtype=np.float64))
-    amount = int((~like).sum())
     if amount == 0:  # torch refuses an amount of 0 in some methods; nothing to prune is a fair request
-        return np.ones(len(like), bool)
-    return method(amount).compute_mask(scores, torch.ones_like(scores)).numpy().astype(bool)
+        return np.ones(len(scores), bool)
+    return method(int(amount)).compute_mask(scores, torch.ones_like(scores)).numpy().astype(bool)

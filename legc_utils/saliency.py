@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch.nn.utils import prune
 
-from legc_utils import training
+from legc_utils import pruning, training
 
 
 def snip(split, layers, protocol, weights, biases):
@@ -86,9 +86,8 @@ def keep_highest(scores, sparsity, layers=None):
     masks = np.ones(scores.shape, bool)
     for row, keep in zip(scores, masks):
         for at in parts:
-            rank = torch.as_tensor(row[at].argsort(kind="stable").argsort() + 1.0)  # torch ranks by size, not by sign
-            amount = min(round(sparsity * len(rank)), len(rank) - 1)
-            keep[at] = prune.L1Unstructured(amount).compute_mask(rank, torch.ones_like(rank)).numpy().astype(bool)
+            rank = row[at].argsort(kind="stable").argsort() + 1  # torch ranks by size, not by sign
+            keep[at] = pruning.torch_mask(prune.L1Unstructured, min(round(sparsity * len(rank)), len(rank) - 1), rank)
     return masks
 
 

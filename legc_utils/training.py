@@ -47,6 +47,11 @@ class Runs:
     y_test: np.ndarray
     weights: np.ndarray | None = None
 
+    @property
+    def target_error(self):
+        """The error that the protocol's Granger test is to predict: float64 (n_rows, M)."""
+        return self.test_error if self.protocol.target == "test" else self.train_error
+
     def at_stop(self, benchmark=None):
         """Members with epoch, accuracy and macro F1 at the stop (section 5; Testing.ipynb).
 
@@ -96,6 +101,12 @@ def initial_parameters(layers, seed, protocol):
             else:
                 part.append(rng.normal(0, protocol.init_sd, n))
     return np.concatenate(weights), np.concatenate(biases)
+
+
+def initial_ensemble(layers, seeds, protocol):
+    """`initial_parameters` of one network a seed: (weights (S, n_weights), biases (S, n_biases))."""
+    drawn = [initial_parameters(layers, seed, protocol) for seed in seeds]
+    return tuple(np.stack(part) for part in zip(*drawn))
 
 
 def layer_slices(layers):
@@ -392,8 +403,7 @@ def train_ensemble(
     members, keep, offsets = _members(seeds, masks, perturb, count_weights(layers))
 
     if initial is None:
-        drawn = [initial_parameters(layers, seed, protocol) for seed in seeds]
-        initial = tuple(np.stack(part) for part in zip(*drawn))
+        initial = initial_ensemble(layers, seeds, protocol)
     shapes = (len(seeds), count_weights(layers)), (len(seeds), sum(layers[1:]))
     if (np.shape(initial[0]), np.shape(initial[1])) != shapes:
         raise ValueError(f"initial has shapes {tuple(map(np.shape, initial))}; allowed: {shapes}")

@@ -87,13 +87,8 @@ by_field.round(3)
 # %% mystnb={"figure": {"caption": "LEGCNet-FT with one field of the protocol changed at a time: the share that it prunes, and pruned minus dense accuracy. One point a seed, the black mark is their mean.", "name": "fig-switches"}, "image": {"alt": "Two panels with one row for each changed field: share of weights pruned, and accuracy difference in percentage points."}}
 figure, axes = plots.panels(2, figsize=(11, 0.4 * len(changed) + 1.2), sharey=True)
 for ax, quantity, unit in zip(axes, ("pruned_percent", "gap_points"), ("weights pruned (%)", "FT − dense (points)")):
-    where = rows.field.map({field: y for y, field in enumerate(changed)})
-    ax.scatter(rows[quantity], where, color=plots.MODELS["FT"], alpha=0.6)
-    ax.scatter(by_field[quantity], range(len(changed)), color="black", marker="|", s=200)
-    ax.axvline(by_field[quantity].iloc[0], color="black", ls=":", lw=1)
-    ax.set_yticks(range(len(changed)), list(changed))
+    plots.dots(ax, rows[quantity], rows.field, changed, at=by_field[quantity].iloc[0])
     plots.label(ax, f"{dataset}: {quantity.split('_')[0]}", unit, "")
-axes[0].invert_yaxis()
 
 # %% tags=["hide-input", "nbval-ignore-output"]
 pruned = by_field.pruned_percent

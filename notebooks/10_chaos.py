@@ -101,12 +101,17 @@ maps = {
 
 
 # %%
+def follow(step, state, begin, end):
+    """States of a map from iterate `begin`, where it starts, to `end`: (end - begin + 1, rows, coordinates)."""
+    states = [torch.as_tensor(state)]
+    for t in range(begin, end):
+        states.append(step(states[-1], t))
+    return torch.stack(states).numpy()
+
+
 def orbit(step, dim, n, transient=100):
     """First coordinate of n_each orbits: (n, n_each)."""
-    states = [torch.as_tensor(rng.uniform(0.05, 0.25, (n_each, dim)))]
-    for t in range(n + transient):
-        states.append(step(states[-1], t))
-    return torch.stack(states[transient + 1 :])[..., 0].numpy()
+    return follow(step, rng.uniform(0.05, 0.25, (n_each, dim)), 0, n + transient)[transient + 1 :, :, 0]
 
 
 noise = rng.normal(size=(look.window, n_each))
@@ -203,18 +208,9 @@ _ = axes[-1].legend(fontsize="small")
 # %%
 factors = 10.0 ** np.array([-1, 0, 1, 2, 3, 3.5, 4])  # times the data set's own rate
 rates = np.repeat(choices.rate * factors, len(seeds))
-drawn = np.array([np.concatenate(training.initial_parameters(layers, seed, choices)) for seed in seeds])
-state0 = np.tile(drawn, (len(factors), 1))
+state0 = np.tile(np.hstack(training.initial_ensemble(layers, seeds, choices)), (len(factors), 1))
 n_steps = {"gradient descent": 1500, "SGD": 6 * len(split.X_train)}
 nudge = 1e-9
-
-
-def follow(step, n):
-    """States (n + 1, rows, parameters) of a run, as an array."""
-    states = [torch.as_tensor(state0)]
-    for t in range(n):
-        states.append(step(states[-1], t))
-    return torch.stack(states).numpy()
 
 
 # %%
@@ -243,18 +239,17 @@ def tangent_exponent(how, states):
 # %%
 def twin_exponent(how, states):
     """Growth of a real twin over the second half, from a nudge along the same first direction."""
-    step, end = how_to[how][0], states[-1]
+    begin, end = half[how], n_steps[how]
     direction = np.random.default_rng(1).normal(size=state0.shape)
-    twin = torch.as_tensor(states[half[how]] + nudge * direction / np.linalg.norm(direction, axis=1, keepdims=True))
-    for t in range(half[how], n_steps[how]):
-        twin = step(twin, t)
-    return np.log(np.linalg.norm(twin.numpy() - end, axis=1) / nudge) / (n_steps[how] - half[how])
+    start = states[begin] + nudge * direction / np.linalg.norm(direction, axis=1, keepdims=True)
+    twin = follow(how_to[how][0], start, begin, end)
+    return np.log(np.linalg.norm(twin[-1] - states[-1], axis=1) / nudge) / (end - begin)
 
 
 # %%
 true = []
 for how in how_to:
-    states = follow(how_to[how][0], n_steps[how])
+    states = follow(how_to[how][0], state0, 0, n_steps[how])
     windowed = lyapunov.windowed_lyapunov(
         states[half[how] :, :, :n_weights].reshape(n_steps[how] - half[how] + 1, -1), look.window, **estimate
     )

@@ -78,14 +78,9 @@ print(f"{dataset}: {n_weights} weights, {len(look.rows)} windows, up to {look.ma
 
 # %%
 chosen = pruning.find_masks(split, choices.hidden, seeds, choices, "FT")
-followed = training.train_ensemble(
-    split, choices.hidden, seeds, choices, record="weights", epochs=look.epochs, rows=look.rows
-)
+followed = training.train_ensemble(split, choices.hidden, seeds, choices, record="weights", epochs=look.epochs)
 ends, begins = followed.weights[look.rows], followed.weights[look.rows - look.window + 1]
-others = training.train_ensemble(
-    split, choices.hidden, [1000 + r for r in range(draws)], choices, epochs=look.epochs, rows=look.rows
-)
-placebos = others.test_error if choices.target == "test" else others.train_error
+placebos = pruning.placebo_targets(split, choices.hidden, draws, choices, look)
 careful = protocols.get("corrected", dataset)
 
 
@@ -262,7 +257,7 @@ needed.groupby("rule", sort=False)[["value", "placebo", "calibrated"]].mean().ro
 def losses(weights, biases):
     """Mean squared error on the training set: (n_networks,)."""
     out = training.forward(weights, biases, split.X_train, layers, choices.output)
-    return (out.numpy() - training.one_hot(split.y_train, layers[-1])).__pow__(2).mean(axis=(1, 2))
+    return np.square(out.numpy() - training.one_hot(split.y_train, layers[-1])).mean(axis=(1, 2))
 
 
 knocked = np.vstack([np.ones(n_weights), 1 - np.eye(n_weights)]).astype(bool)
@@ -299,12 +294,8 @@ ranked.unstack([1, 2]).round(3)
 figure, axes = plots.panels(2, figsize=(11, 4.5), sharey=True)
 for ax, how in zip(axes, effects):
     part = knockout[knockout.against == how]
-    ax.scatter(part.value, part.rule.map(names.index), color=plots.MODELS["FT"], alpha=0.6)
-    ax.scatter(part.groupby("rule", sort=False).value.mean(), range(len(names)), color="black", marker="|", s=200)
-    ax.axvline(0, color="black", ls=":", lw=1)
-    ax.set_yticks(range(len(names)), names)
+    plots.dots(ax, part.value, part.rule, names)
     plots.label(ax, f"{dataset}: knocked out, {how}", "Spearman correlation with the effect", "")
-axes[0].invert_yaxis()
 
 # %%
 rows = pd.concat([shares, calibration, needed, knockout], ignore_index=True)

@@ -83,10 +83,7 @@ chosen = {variant: pruning.find_masks(split, choices.hidden, seeds, choices, var
 full = chosen["FT"]
 w0, b0, w1 = full.runs.initial_weights, full.runs.initial_biases, full.runs.final_weights
 log_p = lambda p: np.log(np.nan_to_num(p, nan=1.0).clip(min=1e-300))
-others = training.train_ensemble(
-    split, choices.hidden, [1000 + r for r in range(draws)], choices, epochs=full.horizon.epochs, rows=full.horizon.rows
-)
-placebos = others.test_error if choices.target == "test" else others.train_error
+placebos = pruning.placebo_targets(split, choices.hidden, draws, choices, full.horizon)
 
 
 def beyond_placebo(s):
@@ -150,15 +147,17 @@ for s in sparsities:
         masks["shuffled in layers", s, draw] = saliency.shuffle_within_layers(masks["FT", s, 0], layers, rng)
         if len(layers) == 3:
             masks["random, by unit", s, draw] = saliency.keep_highest(by_unit(rng.normal(size=w0.shape)), s)
-rows, _ = retrain(masks)
+rows, runs = retrain(masks)
 
 # %%
-left, imp = np.ones((len(seeds), n_weights), bool), []
-for s in sparsities:  # train, drop the smallest of what is left, rewind
-    trained = retrain({("IMP", s, 0): left})[1].final_weights
+left, imp = masks["dense", 0.0, 0], []
+trained = runs.final_weights[runs.members["mask"] == 0]  # dense
+for s in sparsities:  # drop the smallest of what is left, rewind, train
     left = saliency.keep_highest(np.where(left, np.abs(trained), -np.inf), s)
     masks["IMP", s, 0] = left
-    imp.append(retrain({("IMP", s, 0): left})[0])
+    found, runs = retrain({("IMP", s, 0): left})
+    trained = runs.final_weights
+    imp.append(found)
 rows = pd.concat([rows, *imp], ignore_index=True).assign(kind="sweep")
 rows.pivot_table(index="method", columns="target", values="accuracy", sort=False).round(3)
 
@@ -217,11 +216,11 @@ at = 0.8
 by_layer = {}
 for (method, target, _draw), keep in masks.items():
     if target == at:
-        effective = saliency.effective_masks(keep, layers)
-        shares = [1 - keep[:, part].mean() for part, *_ in training.layer_slices(layers)] + [1 - effective.mean()]
+        shares = [1 - keep[:, part].mean() for part, *_ in training.layer_slices(layers)]
         by_layer.setdefault(method, []).append(shares)
-names = [f"layer {k}" for k in range(1, len(layers))] + ["effective"]
+names = [f"layer {k}" for k in range(1, len(layers))]
 by_layer = pd.DataFrame({method: np.mean(v, axis=0) for method, v in by_layer.items()}, names).T
+by_layer["effective"] = rows[rows.target == at].groupby("method").effective.mean()
 figure, (ax,) = plots.panels(figsize=(11, 3.8))
 by_layer.plot.bar(ax=ax, width=0.8, color=plots.SERIES[1:])
 ax.legend(loc="center left", bbox_to_anchor=(1, 0.5))
@@ -247,12 +246,7 @@ advantage.round(2)
 
 # %% mystnb={"figure": {"caption": "Advantage over random masks in accuracy, averaged over the sparsities: one point a seed, the bar their mean.", "name": "fig-advantage"}, "image": {"alt": "One row for each method with the advantage over random masks in percentage points, sorted."}}
 figure, (ax,) = plots.panels(figsize=(8, 4.8))
-where = gains.method.map(list(advantage.index).index)
-ax.scatter(gains.accuracy, where, color=plots.MODELS["FT"], alpha=0.6)
-ax.scatter(advantage["mean"], range(len(advantage)), color="black", marker="|", s=200)
-ax.axvline(0, color="black", ls=":", lw=1)
-ax.set_yticks(range(len(advantage)), list(advantage.index))
-ax.invert_yaxis()
+plots.dots(ax, gains.accuracy, gains.method, advantage.index)
 plots.label(ax, f"{dataset}: advantage over random masks", "accuracy (points)", "")
 
 # %% [markdown]
@@ -263,11 +257,9 @@ plots.label(ax, f"{dataset}: advantage over random masks", "accuracy (points)", 
 # sparsity where the rankings differ, for FT and for magnitude.
 
 # %%
-at = 0.8
 permuted = replace(split, y_train=np.random.default_rng([seeds[0], 13]).permutation(split.y_train))
 corrupt = pruning.find_masks(permuted, choices.hidden, seeds, choices, "FT")
-fresh = [training.initial_parameters(layers, 500 + seed, choices) for seed in seeds]
-fresh = tuple(np.stack(part) for part in zip(*fresh))
+fresh = training.initial_ensemble(layers, [500 + seed for seed in seeds], choices)
 wrong = {"FT": -log_p(corrupt.pvalues), "magnitude": np.abs(corrupt.runs.final_weights)}
 checks = []
 for name in ("FT", "magnitude"):

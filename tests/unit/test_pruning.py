@@ -481,3 +481,13 @@ def test_after_first_gives_the_same_choice_for_the_weights_it_looks_at():
     part = pruning.find_masks(toy(), 2, [0, 1], short(candidates="after_first"))
     assert np.array_equal(part.masks[:, 6:], everything.masks[:, 6:]) and part.masks[:, :6].all()
     assert np.array_equal(part.exponents, everything.exponents[..., 6:])
+
+
+@pytest.mark.parametrize("target", ["test", "train"])
+def test_placebo_targets_are_the_errors_of_other_runs(target):
+    settings = short(recorded_epochs=40, target=target)
+    look = pruning.horizon(toy(), settings)
+    found = pruning.placebo_targets(toy(), 2, 3, settings, look)
+    runs = training.train_ensemble(toy(), 2, [1000, 1001, 1002], settings, epochs=look.epochs, rows=look.rows)
+    assert np.array_equal(found, runs.test_error if target == "test" else runs.train_error)
+    assert found.shape == (len(look.rows), 3)

@@ -20,8 +20,7 @@ def toy(n_classes, n=20):
 
 
 def networks(layers, seeds=(0, 1)):
-    drawn = [training.initial_parameters(layers, seed, PROTOCOL) for seed in seeds]
-    return [np.stack(part) for part in zip(*drawn)]
+    return training.initial_ensemble(layers, seeds, PROTOCOL)
 
 
 def reference_loss(split, layers):
