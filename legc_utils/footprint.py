@@ -10,7 +10,7 @@ from codecarbon.input import DataSource
 
 
 def power_source():
-    """Where codecarbon has its watts from here: "counter" of the processor (RAPL), or a "model" of load and design power.
+    """Where codecarbon has its watts from: "counter" (RAPL) of the processor, or "model", of its load and design power.
 
     Virtual machines have no counter.
     """

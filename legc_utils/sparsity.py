@@ -18,6 +18,7 @@ from torch.nn.utils import prune
 from legc_utils import diagnostics, models, pruning
 
 RANKINGS = ("LEGC", "magnitude", "random")
+MOST_UNITS = 0.8  # of a layer: beyond that narrow layers would lose all
 
 
 class Task(NamedTuple):
@@ -134,15 +135,15 @@ def record(model, task, protocol, seed=0):
 class Followed:
     """A network before and after a training that was followed, and what LEGC makes of it.
 
+    recorder : pruning.LEGCRecorder, with all that it saw
     pvalues : {name of a parameter: float64 tensor of its shape}, the smallest over the lags; NaN where undefined
-    n_bytes : int, memory that the recorder held
     """
 
     seed: int
     initial: torch.nn.Module
     trained: torch.nn.Module
+    recorder: pruning.LEGCRecorder
     pvalues: dict
-    n_bytes: int
 
 
 def follow(build, task, protocol, seed):
@@ -163,7 +164,7 @@ def follow(build, task, protocol, seed):
     model = copy.deepcopy(initial)
     recorder = record(model, task, protocol, seed)
     train(model, task, protocol, seed, recorder)
-    return Followed(seed, initial, model, recorder.pvalues(), recorder.nbytes)
+    return Followed(seed, initial, model, recorder, recorder.pvalues())
 
 
 def importance(followed, ranking, number=0):
@@ -239,10 +240,11 @@ def retrain(followed, task, protocol, cut=None):
     if cut is not None:
         cut(model)
     train(model, task, protocol, followed.seed)
-    return _judged(model, task, followed.pvalues)
+    return judge(model, task, followed.pvalues)
 
 
-def _judged(model, task, names):
+def judge(model, task, names):
+    """What `retrain` returns, of a network as it is. names : of the weights whose sparsity counts."""
     work = diagnostics.multiply_adds(model, task.X_test[:1])
     skippable = diagnostics.skippable_multiply_adds(model, task.X_test[:1])
     found = {"sparsity": pruned_share(model, names), **measure(model, task.X_test, task.y_test)}
@@ -258,32 +260,53 @@ def compare(followed, task, protocol, sparsities, draws=1):
     task, protocol
         As in `follow`.
     sparsities : sequence of float
-        Shares of the weights to prune. Units go at the shares up to one half, since every layer loses that share.
+        Shares of the weights to prune. Units go at the shares up to `MOST_UNITS`, as every layer loses that share.
     draws : int
         Random masks a sparsity.
 
     Returns
     -------
-    DataFrame: kind (dense, weights, rule, units), seed, method, target (share asked for), draw, and what `retrain`
-    returns. The dense network is the one that was followed; LEGC prunes units by `pruning.LEGCStructured`.
+    DataFrame: by (weights or units), kind (dense, rule or sweep), method, target (share asked for), draw, seed, and
+    what `retrain` returns. The dense network is the one that was followed; LEGC prunes units by `pruning.LEGCStructured`.
     """
-    rows = [dict(kind="dense", method="dense", target=0.0, draw=0) | _judged(followed.trained, task, followed.pvalues)]
-    units = followed.initial.units
+    rows, p, units = [], followed.pvalues, followed.initial.units
 
-    def add(kind, method, target, number, cut):
-        row = dict(kind=kind, method=method, target=target, draw=number)
-        rows.append(row | retrain(followed, task, protocol, cut))
+    def add(found, by="weights", kind="sweep", method="LEGC", target=float("nan"), number=0):
+        rows.append(dict(by=by, kind=kind, method=method, target=target, draw=number, seed=followed.seed) | found)
 
-    p, options = followed.pvalues, dict(alpha=protocol.alpha, rule=protocol.rule)
-    add("rule", "LEGC", float("nan"), 0, partial(pruning.prune_parameters, pvalues=p, **options))
-    for method in RANKINGS:
-        for number in range(draws if method == "random" else 1):
-            scores = importance(followed, method, number)
-            by_unit = partial(prune_units, scores=scores)
-            if method == "LEGC":
-                by_unit = partial(prune_units_by_pvalues, pvalues=p)
-            for amount in sparsities:
-                add("weights", method, amount, number, partial(prune_weights, scores=scores, amount=amount))
-            for amount in (s for s in sparsities if s <= 0.5):
-                add("units", method, amount, number, partial(by_unit, units=units, amount=amount))
-    return pd.DataFrame(rows).assign(seed=followed.seed)
+    add(judge(followed.trained, task, p), kind="dense", method="dense", target=0.0)
+    rule = partial(pruning.prune_parameters, pvalues=p, alpha=protocol.alpha, rule=protocol.rule)
+    add(retrain(followed, task, protocol, rule), kind="rule")
+    for method, number in [(m, n) for m in RANKINGS for n in range(draws if m == "random" else 1)]:
+        scores = importance(followed, method, number)
+        by_unit = partial(prune_units, scores=scores)
+        if method == "LEGC":
+            by_unit = partial(prune_units_by_pvalues, pvalues=p)
+        for amount in sparsities:
+            chosen = dict(method=method, target=amount, number=number)
+            add(retrain(followed, task, protocol, partial(prune_weights, scores=scores, amount=amount)), **chosen)
+            if amount <= MOST_UNITS:
+                cut = partial(by_unit, units=units, amount=amount)
+                add(retrain(followed, task, protocol, cut), by="units", **chosen)
+    return pd.DataFrame(rows)
+
+
+def advantages(rows):
+    """What a ranking gains over another at the same sparsity, averaged over the sparsities, one row a seed.
+
+    rows : DataFrame of `compare`, of any number of seeds.
+
+    Returns
+    -------
+    DataFrame: by, seed, kind ("advantage"), method, over (the other ranking), accuracy (difference in points) and loss
+    (difference in nats: below zero is better).
+    """
+    sweep = rows[rows.kind == "sweep"].pivot_table(
+        index=["by", "seed", "target"], columns="method", values=["accuracy", "loss"]
+    )
+    found = []
+    for method, over in (("LEGC", "random"), ("magnitude", "random"), ("LEGC", "magnitude")):
+        gain = sweep.xs(method, axis=1, level="method") - sweep.xs(over, axis=1, level="method")
+        gain = gain.groupby(["by", "seed"], sort=False).mean().reset_index()
+        found.append(gain.assign(kind="advantage", method=method, over=over, accuracy=100 * gain.accuracy))
+    return pd.concat(found, ignore_index=True)
