@@ -334,6 +334,8 @@ class StreamingLyapunov:
         Share of a window that the next one repeats.
     decimals : int, optional
         Round the weights first, as the published code does when it hands them over in text files.
+    dtype : float32 or float64
+        In which the last window is kept; float32 loses nothing of weights that are float32.
     emb_dim, lag, min_tsep, steps
         As in `divergence`.
 
@@ -341,23 +343,35 @@ class StreamingLyapunov:
     ----------
     seen : int
         Iterates taken so far.
+    n_windows, nbytes : int
+        Whole windows so far, and memory held for iterates and exponents.
     """
 
-    def __init__(self, n_weights, window=200, overlap=0.1, *, decimals=None, **divergence_kwargs):
+    def __init__(self, n_weights, window=200, overlap=0.1, *, decimals=None, dtype=np.float64, **divergence_kwargs):
         self._choices = _kernel_choices(window, overlap, decimals, **divergence_kwargs)
+        if np.dtype(dtype) not in (np.float32, np.float64):
+            raise ValueError(f"dtype={dtype!r} is not allowed; give float32 or float64")
         self.window, self.stride = window, stride(window, overlap)
-        self._ring = np.empty((window, n_weights))
+        self._ring = np.zeros((window, n_weights), dtype)
         self.seen = 0
         self._exponents = []
 
+    @property
+    def n_windows(self):
+        return len(self._exponents)
+
+    @property
+    def nbytes(self):
+        return self._ring.nbytes + sum(e.nbytes for e in self._exponents)
+
     def update(self, weights):
         """Take one iterate (n_weights,) or several (n_steps, n_weights), in order."""
-        weights = np.atleast_2d(np.asarray(weights, dtype=np.float64))
+        weights = np.atleast_2d(np.asarray(weights, dtype=self._ring.dtype))
         if weights.ndim != 2 or weights.shape[1] != self._ring.shape[1]:
             raise ValueError(f"weights has shape {weights.shape}; allowed: (n_steps, {self._ring.shape[1]})")
         _check_finite("trajectory", weights)
         while len(weights):
-            to_end = self._to_window_end()
+            to_end = self.to_window_end()
             slot = self.seen % self.window
             n = min(len(weights), to_end, self.window - slot)
             self._ring[slot : slot + n] = weights[:n]
@@ -367,7 +381,8 @@ class StreamingLyapunov:
                 start = np.array([self.seen % self.window])
                 self._exponents.append(_exponents(self._ring, start, *self._choices)[0])
 
-    def _to_window_end(self):
+    def to_window_end(self):
+        """How many more iterates complete the next window."""
         if self.seen < self.window:
             return self.window - self.seen
         return self.stride - (self.seen - self.window) % self.stride
@@ -375,6 +390,23 @@ class StreamingLyapunov:
     def result(self):
         """Exponents of all whole windows so far, float64 (n_windows, n_weights), in nats per iterate."""
         return np.array(self._exponents).reshape(-1, self._ring.shape[1])
+
+    def state_dict(self):
+        """Copies of all that was taken so far: {"ring": (window, n_weights), "seen": int, "exponents": as `result`}."""
+        return {"ring": self._ring.copy(), "seen": self.seen, "exponents": self.result()}
+
+    def load_state_dict(self, state):
+        """Go on from what `state_dict` gave; every later number is the same, bit for bit.
+
+        Raises ValueError if the state is of another window, number of weights or dtype.
+        """
+        ring = state["ring"]
+        if (ring.shape, ring.dtype) != (self._ring.shape, self._ring.dtype):
+            raise ValueError(
+                f"the state's ring is {ring.dtype} {ring.shape}; allowed: {self._ring.dtype} {self._ring.shape}"
+            )
+        self._ring[:] = ring
+        self.seen, self._exponents = state["seen"], list(np.array(state["exponents"]))
 
 
 def windowed_lyapunov(trajectory, window=200, overlap=0.1, **divergence_kwargs):

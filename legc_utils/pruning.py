@@ -7,10 +7,19 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from scipy import stats
 from statsmodels.stats.multitest import multipletests
 from torch.nn.utils import prune
 
 from legc_utils import granger, lyapunov, protocols, training
+from legc_utils.recorder import LEGCRecorder
+
+__all__ = [
+    "Horizon", "LEGCRecorder", "LEGCStructured", "LEGCUnstructured", "Selection", "attention_heads", "combine_pvalues",
+    "find_masks", "follow_forward", "horizon", "legc_mask", "magnitude_masks", "model_masks", "placebo_targets",
+    "prune_parameters", "random_masks", "torch_mask",
+]  # fmt: skip
+COMBINE = ("stouffer", "fisher", "pearson", "tippett", "mudholkar_george")  # of scipy.stats.combine_pvalues
 
 
 def _check_rule(alpha, rule, correction):
@@ -57,7 +66,64 @@ def legc_mask(pvalues, alpha=0.05, rule="noncausal", correction=None):
     return causal if rule == "noncausal" else ~causal
 
 
-class LEGCUnstructured(prune.BasePruningMethod):
+class _Masked(torch.Tensor):
+    """A masked weight that can be deep-copied although gradients flow through it.
+
+    torch refuses to copy a tensor that is a result, and so any model in which a weight is pruned, until the pruning is
+    made permanent. The next forward pass computes a copied module's weight anew.
+    """
+
+    __torch_function__ = torch._C._disabled_torch_function_impl
+
+    def __deepcopy__(self, memo):
+        return self.detach().clone().as_subclass(_Masked)
+
+
+class _Copyable:
+    """After each forward pass, whatever pruning computed the weight: make it a `_Masked`."""
+
+    def __init__(self, name):
+        self.name = name
+
+    def __call__(self, module, inputs=None, output=None):
+        if f"{self.name}_orig" in module._parameters:
+            setattr(module, self.name, getattr(module, self.name).as_subclass(_Masked))
+
+
+class _ByPvalues(prune.BasePruningMethod):
+    """What both LEGC methods share: scores are p-values, and a pruned module can be copied and saved at any time."""
+
+    @classmethod
+    def _apply(cls, module, name, scores, *choices):
+        method = super().apply(module, name, *choices, importance_scores=scores)
+        if not any(isinstance(hook, _Copyable) and hook.name == name for hook in module._forward_hooks.values()):
+            module.register_forward_hook(_Copyable(name))
+        _Copyable(name)(module)
+        return method
+
+    def remove(self, module):
+        """Make the pruning permanent; called by `torch.nn.utils.prune.remove`."""
+        super().remove(module)
+        for key, hook in list(module._forward_hooks.items()):
+            if isinstance(hook, _Copyable) and hook.name == self._tensor_name:
+                del module._forward_hooks[key]
+
+    @staticmethod
+    def _scores(module, name, pvalues):
+        """p-values in the shape and on the device of the weight; several lags are reduced to the smallest."""
+        weight = getattr(module, name)
+        p = np.asarray(torch.as_tensor(pvalues, dtype=torch.float64).cpu())
+        if p.size != weight.numel() and p.ndim == 2 and p.shape[1] == weight.numel():
+            p = p.min(axis=0)
+        if p.size != weight.numel():
+            raise ValueError(
+                f"pvalues has shape {p.shape}; allowed for {name}: {tuple(weight.shape)}, ({weight.numel()},) "
+                f"or (max_lag, {weight.numel()})"
+            )
+        return torch.as_tensor(p, device=weight.device).reshape(weight.shape)
+
+
+class LEGCUnstructured(_ByPvalues):
     """LEGC as a torch pruning method: the importance scores are p-values, one a weight.
 
     Works on any parameter of any module, stacks with other prunings, and `prune.remove` makes it permanent.
@@ -96,18 +162,194 @@ class LEGCUnstructured(prune.BasePruningMethod):
 
         Raises ValueError, and leaves the module as it was, if the p-values do not fit or a choice is unknown.
         """
-        weight = getattr(module, name)
-        p = np.asarray(torch.as_tensor(pvalues, dtype=torch.float64))
-        if p.size != weight.numel() and p.ndim == 2 and p.shape[1] == weight.numel():
-            p = p.min(axis=0)
-        if p.size != weight.numel():
+        scores = cls._scores(module, name, pvalues)
+        legc_mask(scores.cpu().numpy().ravel(), alpha, rule, correction)  # torch would drop earlier prunings first
+        return cls._apply(module, name, scores, alpha, rule, correction)
+
+
+def combine_pvalues(pvalues, groups, combine="stouffer"):
+    """One p-value a unit, from those of its weights (scipy.stats.combine_pvalues).
+
+    Parameters
+    ----------
+    pvalues : float array (n,)
+        Of weights; NaN (not followed, or no test) is left out.
+    groups : int array (n,)
+        The unit of each weight, 0, 1, ….
+    combine : str
+        One of `COMBINE`. They take weights for independent, which those of one unit are not: read the outcome as a
+        score to rank units by rather than as a level.
+
+    Returns
+    -------
+    float64 (n_units,); NaN for a unit without any p-value.
+    """
+    if combine not in COMBINE:
+        raise ValueError(f"combine={combine!r} is unknown; allowed: {', '.join(COMBINE)}")
+    p, groups = np.asarray(pvalues, dtype=np.float64), np.asarray(groups)
+    p = p.clip(1e-12, 1 - 1e-12)  # rounded to 0 or 1, one weight would outvote all others
+    units = np.full(groups.max() + 1, np.nan)
+    for unit in np.unique(groups[~np.isnan(p)]):
+        units[unit] = stats.combine_pvalues(p[(groups == unit) & ~np.isnan(p)], method=combine).pvalue
+    return units
+
+
+class LEGCStructured(_ByPvalues):
+    """Whole neurons, filters, channels or attention heads at a time, by the combined p-values of their weights.
+
+    Parameters
+    ----------
+    dim : int
+        The dimension that counts units: 0 for neurons and filters, 1 for inputs and input channels.
+    amount : int or float, optional
+        How many units to prune, or which share of those that are left: the ones with the weakest evidence. None: those
+        that `alpha` and `rule` condemn.
+    alpha, rule
+        As in `legc_mask`, of a unit's combined p-value.
+    combine : str
+        As in `combine_pvalues`.
+    groups : int array (size of dim,), optional
+        Which unit each index along dim belongs to, as from `attention_heads`; None: each is a unit.
+
+    A unit without any p-value is kept. Weights that earlier prunings took have no say.
+
+    Examples
+    --------
+    >>> layer = torch.nn.Linear(2, 2)
+    >>> _ = LEGCStructured.apply(layer, "weight", pvalues=[[0.01, 0.20], [0.50, 0.60]])
+    >>> layer.weight_mask
+    tensor([[1., 1.],
+            [0., 0.]])
+    """
+
+    PRUNING_TYPE = "structured"
+
+    def __init__(self, dim=0, amount=None, alpha=0.05, rule="noncausal", combine="stouffer", groups=None):
+        _check_rule(alpha, rule, None)
+        if combine not in COMBINE:
+            raise ValueError(f"combine={combine!r} is unknown; allowed: {', '.join(COMBINE)}")
+        whole = isinstance(amount, int | np.integer) and not isinstance(amount, bool) and amount >= 0
+        if not (amount is None or whole or (isinstance(amount, float) and 0 <= amount <= 1)):
+            raise ValueError(f"amount={amount!r} is not allowed; give None, a whole number, or a share from 0 to 1")
+        self.dim, self.amount, self.alpha, self.rule = dim, amount, alpha, rule
+        self.combine, self.groups = combine, None if groups is None else np.asarray(groups)
+
+    def compute_mask(self, t, default_mask):
+        """`default_mask` without the units that the p-values `t` (same shape) condemn."""
+        if t.numel() == 0:  # earlier prunings left nothing
+            return default_mask
+        dim = range(t.ndim)[self.dim]
+        member = np.arange(t.shape[dim]) if self.groups is None else self.groups
+        left = default_mask.cpu().numpy() != 0
+        groups = np.broadcast_to(np.expand_dims(member, [k for k in range(t.ndim) if k != dim]), t.shape)
+        present = np.unique(groups[left])
+        p = combine_pvalues(np.where(left, t.detach().cpu().numpy(), np.nan).ravel(), groups.ravel(), self.combine)
+        keep = np.ones(len(p), bool)
+        if self.amount is None:
+            keep = legc_mask(p, self.alpha, self.rule)
+        else:
+            n = self.amount if isinstance(self.amount, int | np.integer) else round(self.amount * len(present))
+            weakest = np.nan_to_num(p[present], nan=0.0) * (1 if self.rule == "noncausal" else -1)
+            keep[present[np.argsort(-weakest, kind="stable")[: min(n, len(present))]]] = False
+        shape = [-1 if k == dim else 1 for k in range(t.ndim)]
+        keep = torch.as_tensor(keep[member], device=default_mask.device).reshape(shape)
+        return default_mask * keep.to(default_mask.dtype)
+
+    @classmethod
+    def apply(
+        cls, module, name, pvalues, dim=0, amount=None, alpha=0.05, rule="noncausal", combine="stouffer", groups=None
+    ):
+        """Prune units of `module.<name>` by the p-values of its weights, as `LEGCUnstructured.apply` takes them.
+
+        Raises ValueError, and leaves the module as it was, if p-values, dim, amount or groups do not fit.
+        """
+        scores = cls._scores(module, name, pvalues)
+        if not isinstance(dim, int) or not -scores.ndim <= dim < scores.ndim:
+            raise ValueError(f"dim={dim!r} is not allowed; {name} has the dimensions 0 to {scores.ndim - 1}")
+        size = scores.shape[dim]
+        groups = np.arange(size) if groups is None else np.asarray(groups)
+        if groups.shape != (size,) or groups.dtype.kind not in "iu" or groups.min() < 0:
+            raise ValueError(f"groups={groups.tolist()!r} is not allowed; give {size} whole numbers from 0 on")
+        n_units = len(np.unique(groups))
+        if isinstance(amount, int | np.integer) and amount > n_units:
+            raise ValueError(f"amount={amount} is not allowed; {name} has {n_units} units along dimension {dim}")
+        legc_mask(scores.cpu().numpy().ravel())  # p-values only; torch would drop earlier prunings first
+        cls(dim, amount, alpha, rule, combine)
+        mask = getattr(module, f"{name}_mask", None)
+        if mask is not None:  # torch hands over only what earlier prunings left of the dimension
+            groups = groups[(mask.movedim(dim, 0).reshape(size, -1).sum(1) != 0).cpu().numpy()]
+        return cls._apply(module, name, scores, dim, amount, alpha, rule, combine, groups)
+
+
+def attention_heads(n_heads, width, projections=1):
+    """`groups` for `LEGCStructured`: the head to which each index of an attention projection belongs.
+
+    width : int, the size of the embedding. projections : int, how many projections lie on top of each other, 3 in the
+    in_proj_weight of torch.nn.MultiheadAttention. With dim=0 for queries, keys and values, dim=1 for the output.
+
+    Returns int (projections · width,). Raises ValueError unless n_heads divides width.
+    """
+    if n_heads < 1 or width % n_heads:
+        raise ValueError(f"n_heads={n_heads!r} is not allowed; give a divisor of width={width}")
+    return np.tile(np.repeat(np.arange(n_heads), width // n_heads), projections)
+
+
+def follow_forward(parent, module):
+    """Mask a pruned module's weights whenever `parent` runs, for a parent that reads them without calling the module.
+
+    torch.nn.MultiheadAttention does so with its `out_proj`: pruned by whatever method, its mask would stay behind while
+    training goes on. Returns the handle of the hook; remove it together with the pruning.
+    """
+
+    def mask(_parent, _inputs):
+        for hook in list(module._forward_pre_hooks.values()):
+            if isinstance(hook, prune.BasePruningMethod):
+                hook(module, None)
+
+    return parent.register_forward_pre_hook(mask)
+
+
+def prune_parameters(model, pvalues, method=LEGCUnstructured, **options):
+    """Prune every named parameter of a model by its p-values, as `LEGCRecorder.pvalues` gives them.
+
+    Parameters
+    ----------
+    model : torch.nn.Module
+    pvalues : dict of name -> p-values of the parameter's shape
+    method : LEGCUnstructured or LEGCStructured
+    **options
+        Of the method's `apply`. A correction counts the weights of each parameter by itself; for all of them together
+        use torch.nn.utils.prune.global_unstructured.
+
+    Returns
+    -------
+    dict of name -> bool tensor, the mask; True = keep
+
+    Raises
+    ------
+    ValueError
+        For a name that the model does not have, and as `apply`; the model is left as it was.
+    """
+    where = {}
+    for full, p in pvalues.items():
+        path, _, name = full.rpartition(".")
+        known = {n for n, _ in model.named_modules()}
+        module = model.get_submodule(path) if path in known else None
+        if not isinstance(getattr(module, name, None), torch.Tensor):
             raise ValueError(
-                f"pvalues has shape {p.shape}; allowed for {name}: {tuple(weight.shape)}, ({weight.numel()},) "
-                f"or (max_lag, {weight.numel()})"
+                f"the model has no parameter {full!r}; allowed: {', '.join(dict(model.named_parameters()))}"
             )
-        legc_mask(p.ravel(), alpha, rule, correction)  # torch drops earlier prunings before it would notice
-        scores = torch.as_tensor(p, device=weight.device).reshape(weight.shape)
-        return super().apply(module, name, alpha, rule, correction, importance_scores=scores)
+        where[full] = module, name, p
+    for full, (module, name, p) in where.items():  # all on a stand-in first, so that all are pruned or none
+        try:
+            stand_in = torch.nn.Module()
+            stand_in.register_parameter(name, torch.nn.Parameter(getattr(module, name).detach().clone()))
+            method.apply(stand_in, name, p, **options)
+        except ValueError as error:
+            raise ValueError(f"{full}: {error}") from None
+    for module, name, p in where.values():
+        method.apply(module, name, p, **options)
+    return {full: getattr(module, f"{name}_mask") != 0 for full, (module, name, _) in where.items()}
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,371 @@
+"""Follow the weights of any torch model while any optimiser trains it, as LEGCNet follows those of an MLP.
+
+What `pruning.find_masks` does for the paper's networks, for yours: windowed Lyapunov exponents of every chosen weight
+(section 3.4), computed while training runs, and Granger p-values of each weight for an error of your own (section 3.6).
+"""
+
+import warnings
+from collections.abc import Iterable
+from fnmatch import fnmatchcase
+
+import numpy as np
+import torch
+
+from legc_utils import granger, lyapunov, protocols
+
+
+def bytes_per_weight(window, n_windows, dtype=np.float32):
+    """Memory that recording takes for each followed weight: the last window's iterates, and an exponent a window."""
+    return window * np.dtype(dtype).itemsize + 8 * n_windows
+
+
+def _parameters(model):
+    """Name -> (module, name in it, parameter), each parameter once; a pruned one goes by the name it had before."""
+    found = {}
+    for full, parameter in model.named_parameters():
+        path, _, own = full.rpartition(".")
+        module = model.get_submodule(path)
+        if own.endswith("_orig") and own.removesuffix("_orig") + "_mask" in module._buffers:
+            own, full = own.removesuffix("_orig"), full.removesuffix("_orig")
+        found[full] = module, own, parameter
+    return found
+
+
+def _choose(model, parameters):
+    """What of `_parameters` the user asked for."""
+    known = _parameters(model)
+    if parameters is None:
+        return {n: v for n, v in known.items() if v[2].ndim >= 2 and v[2].is_floating_point()}
+    if isinstance(parameters, str) or not isinstance(parameters, Iterable):
+        parameters = [parameters]
+    names = {(id(module), own): name for name, (module, own, _) in known.items()}
+    chosen = {}
+    for asked in parameters:
+        if isinstance(asked, str):
+            fits = [n for n in known if fnmatchcase(n, asked)]
+        else:
+            module, own = asked if isinstance(asked, tuple) and len(asked) == 2 else (None, None)
+            fits = [names[id(module), own]] if (id(module), own) in names else []
+        if not fits:
+            raise ValueError(
+                f"parameters holds {asked!r}, which fits nothing in the model; allowed: (module, name) pairs, and "
+                f"names or patterns of {', '.join(known) or 'a model that has parameters'}"
+            )
+        chosen |= {n: known[n] for n in fits}
+    if whole := [n for n, v in chosen.items() if not v[2].is_floating_point()]:
+        raise ValueError(f"{whole[0]} is of type {chosen[whole[0]][2].dtype}; allowed: real floating point")
+    return chosen
+
+
+def _cap(sizes, budget):
+    """The largest c for which min(size, c) over all sizes sums to the budget at most."""
+    left = sorted(sizes)
+    while left and left[0] * len(left) <= budget:
+        budget -= left.pop(0)
+    return budget // len(left) if left else max(sizes)
+
+
+def _stratified(shape, size, rng):
+    """Flat indices of `size` weights, sorted, spread evenly over the output units (dimension 0) and random in them."""
+    units, fan_in = shape[0], int(np.prod(shape[1:], dtype=int))
+    each = np.full(units, size // units)
+    each[rng.permutation(units)[: size % units]] += 1
+    taken = [unit * fan_in + rng.permutation(fan_in)[:n] for unit, n in enumerate(each)]
+    return torch.from_numpy(np.sort(np.concatenate(taken)))
+
+
+class LEGCRecorder:
+    """Windowed Lyapunov exponents of a model's weights while it trains, and their p-values for its error.
+
+    `attach` it to an optimiser, train as ever, and ask for `pvalues`; or call `step` yourself after every update. What
+    it costs is `bytes_per_weight` of memory, and a few microseconds for each weight and window. It leaves the training
+    as it is: no random number is drawn, no gradient changed, no module's mode left altered.
+
+    Parameters
+    ----------
+    model : torch.nn.Module
+        On any device, of any floating type; iterates are kept in float32 unless a followed parameter has float64.
+    window : int
+        Iterates (optimiser steps) per window.
+    overlap : float
+        Share of a window that the next one repeats.
+    parameters : optional
+        None: every parameter with two or more dimensions (weights of Linear, Conv, Embedding, attention projections;
+        no biases, no norms). Or names or patterns ("layers.*.weight"), or (module, name) pairs as torch.nn.utils.prune
+        takes them, or a list of these. Frozen parameters are skipped with a warning that names them.
+    error : callable, optional
+        Takes nothing and returns the share misclassified, or any other error; called at each window's last iterate,
+        without gradients. Without it, give the errors to `pvalues`.
+    sample : int, optional
+        Follow this many weights of a parameter at most, spread over its output units.
+    max_bytes : int, optional
+        Follow as many weights as fit, small parameters whole and the same number of every larger one; needs `n_steps`.
+    n_steps : int, optional
+        Steps that the training will take. With it, a window or max_lag that cannot work is refused at once.
+    protocol : str or protocols.Protocol
+        Says how exponents and tests are done. A window as long as the protocol's for LEGCNet-PT, or shorter, takes that
+        variant's settings.
+    max_lag : int, optional
+        Largest lag of the Granger test; None: the protocol's, or the largest that the windows allow.
+    seed : int
+        Of the sample.
+
+    Attributes
+    ----------
+    names : list of str
+        The parameters that are followed, "layer.weight" and the like.
+    skipped : list of str
+        Frozen ones.
+    n_weights, n_windows, nbytes : int
+        Weights followed, whole windows so far, memory held for them.
+
+    Raises
+    ------
+    ValueError
+        If no parameter is left to follow, for a name that fits none, or for a value that is not allowed; while it
+        runs, for weights that are not finite and for a parameter that changes its shape.
+
+    Examples
+    --------
+    >>> _ = torch.manual_seed(0)
+    >>> model, x, y = torch.nn.Linear(4, 1), torch.randn(64, 4), torch.randn(64, 1).sign()
+    >>> optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    >>> wrong = lambda: (model(x).sign() != y).float().mean()
+    >>> recorder = LEGCRecorder(model, window=10, error=wrong).attach(optimizer)
+    >>> for step in range(200):
+    ...     optimizer.zero_grad()
+    ...     torch.nn.functional.mse_loss(model(x[step % 64]), y[step % 64]).backward()
+    ...     optimizer.step()
+    >>> recorder.exponents()["weight"].shape, recorder.pvalues()["weight"].shape
+    ((22, 4), torch.Size([1, 4]))
+    """
+
+    def __init__(
+        self, model, window=200, overlap=0.1, parameters=None, *, error=None, sample=None, max_bytes=None,
+        n_steps=None, protocol="published", max_lag=None, seed=0,
+    ):  # fmt: skip
+        p = protocols.get(protocol)
+        partial = isinstance(window, int | np.integer) and window <= p.partial_window
+        steps = p.partial_steps if partial else p.steps
+        lyapunov.check_window(window, overlap, p.emb_dim, p.lag, p.min_tsep, steps)
+        for name, value in (("sample", sample), ("max_bytes", max_bytes), ("n_steps", n_steps), ("max_lag", max_lag)):
+            if value is not None and (not isinstance(value, int | np.integer) or isinstance(value, bool) or value < 1):
+                raise ValueError(f"{name}={value!r} is not allowed; give None or a whole number of at least 1")
+        if not (error is None or callable(error)):
+            raise ValueError(f"error={error!r} cannot be called; give a function without arguments, or None")
+        self.model, self.window, self.overlap, self.protocol, self.max_lag = model, window, overlap, p, max_lag
+        self._error, self._default_lag = error, p.partial_max_lag if partial else p.max_lag
+
+        chosen = _choose(model, parameters)
+        self.skipped = [n for n, (*_, parameter) in chosen.items() if not parameter.requires_grad]
+        if self.skipped:
+            warnings.warn(f"frozen, and so not followed: {', '.join(self.skipped)}", stacklevel=2)
+        chosen = {n: v for n, v in chosen.items() if n not in self.skipped}
+        if not chosen:
+            raise ValueError(
+                f"parameters={parameters!r} leaves nothing to follow; the model has: "
+                f"{', '.join(_parameters(model)) or 'no parameters'}, frozen: {', '.join(self.skipped) or 'none'}"
+            )
+        self.names = list(chosen)
+        self._where = [chosen[n][:2] for n in self.names]
+        self._shapes = [tuple(chosen[n][2].shape) for n in self.names]
+        dtype = np.float64 if any(v[2].dtype == torch.float64 for v in chosen.values()) else np.float32
+        sizes = [chosen[n][2].numel() for n in self.names]
+        most = self._most(sizes, sample, max_bytes, n_steps, dtype)
+        rng = np.random.default_rng(seed)
+        self._taken = [_stratified(s, most, rng) if n > most else None for s, n in zip(self._shapes, sizes)]
+        counts = [min(n, most) for n in sizes]
+        self.n_weights = sum(counts)
+        self._parts = [slice(end - n, end) for n, end in zip(counts, np.cumsum(counts).tolist())]
+        self._row = torch.empty(self.n_weights, dtype=torch.from_numpy(np.empty(0, dtype)).dtype)
+        self._stream = lyapunov.StreamingLyapunov(
+            self.n_weights, window, overlap, decimals=p.decimals, dtype=dtype,
+            emb_dim=p.emb_dim, lag=p.lag, min_tsep=p.min_tsep, steps=steps,
+        )  # fmt: skip
+        self._errors, self._handle = [], None
+
+    def _most(self, sizes, sample, max_bytes, n_steps, dtype):
+        """How many weights of a parameter to follow at most, after a look at what the planned steps allow."""
+        most = max(sizes) if sample is None else sample
+        if n_steps is not None:
+            n_windows = len(lyapunov.window_ends(n_steps + 1, self.window, self.overlap))
+            if not n_windows:
+                raise ValueError(
+                    f"window={self.window} is longer than the run; allowed: at most {n_steps + 1} iterates"
+                )
+            self._check_lag(n_windows)
+        if max_bytes is not None:
+            if n_steps is None:
+                raise ValueError(f"max_bytes={max_bytes} needs n_steps, as memory grows with the number of windows")
+            fits = max_bytes // bytes_per_weight(self.window, n_windows, dtype)
+            if fits < len(sizes):
+                least = len(sizes) * bytes_per_weight(self.window, n_windows, dtype)
+                raise ValueError(f"max_bytes={max_bytes} is not enough; allowed here: at least {least}")
+            most = min(most, _cap(sizes, fits))
+        return most
+
+    def _check_lag(self, n_windows):
+        """The largest lag to test with so many windows."""
+        usable = n_windows - self.protocol.difference
+        possible = (usable - 2) // 3
+        if possible < max(1, self.max_lag or 1):
+            raise ValueError(
+                f"max_lag={self.max_lag or 1} needs at least {3 * (self.max_lag or 1) + 2 + self.protocol.difference} "
+                f"windows, and there are {n_windows} of {self.window} iterates; allowed here: "
+                f"{f'max_lag up to {possible}' if possible > 0 else 'a longer run or a smaller window'}"
+            )
+        return self.max_lag or min(self._default_lag, possible)
+
+    def attach(self, optimizer):
+        """Take the present weights as row 0, unless there are rows already, and a row after every step from now on.
+
+        optimizer : torch.optim.Optimizer. Returns the recorder.
+        """
+        self.detach()
+        if not self._stream.seen:
+            self.step()
+        self._handle = optimizer.register_step_post_hook(lambda *_: self.step())
+        return self
+
+    def detach(self):
+        """Stop following the optimiser; everything recorded is kept."""
+        if self._handle is not None:
+            self._handle.remove()
+            self._handle = None
+
+    @torch.no_grad()
+    def step(self):
+        """Take the present weights as the next iterate."""
+        for (module, own), shape, taken, part, name in zip(
+            self._where, self._shapes, self._taken, self._parts, self.names
+        ):
+            parameter = module._parameters.get(own)
+            if parameter is None:
+                parameter = module._parameters.get(f"{own}_orig")  # pruned since
+            if parameter is None or tuple(parameter.shape) != shape:
+                now = "gone" if parameter is None else f"of shape {tuple(parameter.shape)}"
+                raise ValueError(f"{name} is {now} at iterate {self._stream.seen}; allowed: {shape}, as at the start")
+            flat = parameter.reshape(-1)
+            self._row[part].copy_(flat if taken is None else flat[taken.to(flat.device)])
+        if not torch.isfinite(self._row).all():
+            bad = [n for n, part in zip(self.names, self._parts) if not torch.isfinite(self._row[part]).all()]
+            raise ValueError(
+                f"{', '.join(bad)} holds NaN or infinite weights at iterate {self._stream.seen}; "
+                "allowed: finite numbers"
+            )
+        at_end = self._stream.to_window_end() == 1
+        threads = torch.get_num_threads()
+        self._stream.update(self._row.numpy())
+        if torch.get_num_threads() != threads:  # numba's threads are OpenMP's, and so are torch's
+            torch.set_num_threads(threads)
+        if at_end and self._error is not None:
+            self._errors.append(self._ask_error())
+
+    def _ask_error(self):
+        modes = [(module, module.training) for module in self.model.modules()]
+        with torch.random.fork_rng(devices=[]):
+            error = float(self._error())
+        for module, mode in modes:
+            module.training = mode
+        if not np.isfinite(error):
+            raise ValueError(f"error() is {error} at iterate {self._stream.seen - 1}; allowed: finite numbers")
+        return error
+
+    @property
+    def n_windows(self):
+        return self._stream.n_windows
+
+    @property
+    def nbytes(self):
+        indices = sum(taken.nbytes for taken in self._taken if taken is not None)
+        return self._stream.nbytes + self._row.nbytes + indices
+
+    @property
+    def window_ends(self):
+        """Iterates at which windows ended so far, int (n_windows,); the weights before the first step are iterate 0."""
+        return lyapunov.window_ends(self._stream.seen, self.window, self.overlap)
+
+    @property
+    def errors(self):
+        """What `error` returned at each window's last iterate, float64 (n_windows,)."""
+        return np.array(self._errors)
+
+    def exponents(self):
+        """Name -> float64 (n_windows, n_followed), nats per iterate, in the flat order of the followed weights."""
+        found = self._stream.result()
+        return {name: found[:, part] for name, part in zip(self.names, self._parts)}
+
+    def followed(self):
+        """Name -> bool tensor of the parameter's shape, True where the weight is followed."""
+        masks = {}
+        for name, shape, taken in zip(self.names, self._shapes, self._taken):
+            masks[name] = torch.full(shape, taken is None)
+            if taken is not None:
+                masks[name].view(-1)[taken] = True
+        return masks
+
+    def pvalues(self, error=None):
+        """Do a weight's exponents help to predict the error? The smallest p over the lags that the protocol looks at.
+
+        Parameters
+        ----------
+        error : float array (n_windows,), optional
+            The error at each window's last iterate (`window_ends`); None: what the recorder's own `error` returned.
+
+        Returns
+        -------
+        dict of name -> float64 tensor of the parameter's shape. NaN for a weight that is not followed, and where the
+        test is not defined, as for a weight that does not move: `legc_mask` keeps both.
+
+        Raises
+        ------
+        ValueError
+            For errors of the wrong length or that are not finite, and for too few windows.
+        """
+        if error is None:
+            if self._error is None:
+                raise ValueError("error=None, but the recorder was given no error function; give one error a window")
+            error = self._errors
+        error = np.asarray(torch.as_tensor(error, dtype=torch.float64))
+        if error.shape != (self.n_windows,):
+            raise ValueError(f"error has shape {error.shape}; allowed: ({self.n_windows},), one for each window")
+        if not np.isfinite(error).all():
+            raise ValueError("error holds NaN or infinite values; allowed: finite numbers")
+        max_lag = self._check_lag(self.n_windows)
+        p = granger.protocol_pvalues(error, self._stream.result(), self.protocol, max_lag).min(axis=0)
+        found = {}
+        for name, shape, taken, part in zip(self.names, self._shapes, self._taken, self._parts):
+            flat = torch.full((int(np.prod(shape)),), torch.nan, dtype=torch.float64)
+            flat[slice(None) if taken is None else taken] = torch.from_numpy(p[part])
+            found[name] = flat.reshape(shape)
+        return found
+
+    def _settings(self):
+        return {"names": self.names, "shapes": self._shapes, "window": self.window, "overlap": self.overlap}
+
+    def state_dict(self):
+        """Everything recorded so far, for torch.save: a run that loads it ends with the same bits.
+
+        Save it together with the states of model and optimiser, between two steps.
+        """
+        return self._settings() | {
+            "taken": self._taken, "errors": list(self._errors),
+            "stream": {k: torch.from_numpy(v) if isinstance(v, np.ndarray) else v
+                       for k, v in self._stream.state_dict().items()},
+        }  # fmt: skip
+
+    def load_state_dict(self, state):
+        """Go on from what `state_dict` gave, in a recorder that was made with the same arguments.
+
+        Raises ValueError, and changes nothing, if parameters, shapes, window or overlap differ.
+        """
+        for name, own in self._settings().items():
+            if state.get(name) != own:
+                raise ValueError(f"the state has {name}={state.get(name)!r}; allowed here: {own!r}")
+        counts = [int(np.prod(s)) if t is None else len(t) for s, t in zip(self._shapes, state["taken"])]
+        if counts != [part.stop - part.start for part in self._parts]:
+            raise ValueError(f"the state follows {counts} weights of {self.names}; give this recorder the same sample")
+        self._stream.load_state_dict(
+            {k: v.numpy() if isinstance(v, torch.Tensor) else v for k, v in state["stream"].items()}
+        )
+        self._taken, self._errors = list(state["taken"]), list(state["errors"])
