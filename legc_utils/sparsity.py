@@ -54,9 +54,7 @@ def text_task(text, context):
     number = {c: k for k, c in enumerate(characters)}
     n = len(text) // (context + 1)
     if n < 10:
-        raise ValueError(
-            f"the text has {len(text)} characters; allowed with context={context}: {10 * (context + 1)} up"
-        )
+        raise ValueError(f"the text has {len(text)} characters; allowed: at least {10 * (context + 1)}")
     pieces = torch.tensor([number[c] for c in text[: n * (context + 1)]]).reshape(n, context + 1)
     for_test = torch.arange(n) % 10 == 9
     train, test = pieces[~for_test], pieces[for_test]
