@@ -299,8 +299,8 @@ def advantages(rows):
 
     Returns
     -------
-    DataFrame: by, seed, kind ("advantage"), method, over (the other ranking), accuracy (difference in points) and loss
-    (difference in nats: below zero is better).
+    DataFrame: by, seed, kind ("advantage"), method, over (the other ranking), points (difference in accuracy, per cent)
+    and loss (difference in nats: below zero is better).
     """
     sweep = rows[rows.kind == "sweep"].pivot_table(
         index=["by", "seed", "target"], columns="method", values=["accuracy", "loss"]
@@ -309,7 +309,8 @@ def advantages(rows):
     for method, over in (("LEGC", "random"), ("magnitude", "random"), ("LEGC", "magnitude")):
         gain = sweep.xs(method, axis=1, level="method") - sweep.xs(over, axis=1, level="method")
         gain = gain.groupby(["by", "seed"], sort=False).mean().reset_index()
-        found.append(gain.assign(kind="advantage", method=method, over=over, accuracy=100 * gain.accuracy))
+        gain["points"] = 100 * gain.pop("accuracy")
+        found.append(gain.assign(kind="advantage", method=method, over=over))
     return pd.concat(found, ignore_index=True)
 
 

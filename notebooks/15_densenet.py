@@ -111,10 +111,10 @@ _ = axes[0].legend(fontsize="small")
 # %% mystnb={"figure": {"caption": "What each ranking takes of each layer when the largest share of weights goes; means over seeds.", "name": "fig-densenet-layers"}, "image": {"alt": "Grouped bars for every layer: share pruned by LEGC, magnitude and random ranking."}}
 by_layer = pd.concat([sparsity.shares_by_layer(f, sparsities[-1]) for f in followed.values()])
 by_layer = by_layer.groupby(level=0, sort=False).mean().rename(index=lambda name: name.removesuffix(".weight"))
-figure, (ax,) = plots.panels(figsize=(10, 4))
-by_layer.plot.bar(ax=ax, width=0.8, color=[plots.MODELS[m] for m in ("FT", "magnitude", "random")])
-ax.tick_params(axis="x", labelrotation=60)
-plots.label(ax, f"{dataset}: {100 * sparsities[-1]:.0f} % of all weights pruned", "", "pruned (share of the layer)")
+figure, (ax,) = plots.panels(figsize=(8, 5))
+by_layer.plot.barh(ax=ax, width=0.8, color=[plots.MODELS[m] for m in ("FT", "magnitude", "random")])
+ax.invert_yaxis()
+plots.label(ax, f"{dataset}: {100 * sparsities[-1]:.0f} % of all weights pruned", "pruned (share of the layer)", "")
 _ = ax.legend(loc="center left", bbox_to_anchor=(1, 0.5))
 
 # %% [markdown]
@@ -125,14 +125,14 @@ _ = ax.legend(loc="center left", bbox_to_anchor=(1, 0.5))
 # %% tags=["nbval-ignore-output"]
 gains = sparsity.advantages(rows)
 pairs = gains.method + " over " + gains["over"] + ", " + gains.by
-advantage = gains.groupby(pairs, sort=False).accuracy.apply(
+advantage = gains.groupby(pairs, sort=False).points.apply(
     lambda v: pd.Series(results.interval(v), ["mean", "low", "high"])
 )
 advantage.unstack().round(3)
 
 # %% mystnb={"figure": {"caption": "Difference in accuracy between two rankings at the same sparsity, averaged over the sparsities. One point a seed, the bar their mean.", "name": "fig-densenet-advantage"}, "image": {"alt": "One row for each pair of rankings, by weight and by unit, with a dot for every seed and a bar for the mean."}}
 figure, (ax,) = plots.panels(figsize=(8, 3.2))
-plots.dots(ax, gains.accuracy, pairs, pairs.unique())
+plots.dots(ax, gains.points, pairs, pairs.unique())
 plots.label(ax, f"{dataset}: advantage", "accuracy (points)", "")
 
 # %% [markdown]
@@ -160,7 +160,7 @@ recorder, network = first.recorder.nbytes, sum(p.nbytes for p in model.parameter
 ratios = footprint.ratios(costs, "plain")
 ratios.round(2)
 
-# %% tags=["nbval-ignore-output"] mystnb={"figure": {"caption": "Seconds of each run over those of plain training in the same round.", "name": "fig-densenet-cost"}, "image": {"alt": "One row for each kind of run with its time relative to plain training, one dot a round."}}
+# %% tags=["nbval-ignore-output"] mystnb={"figure": {"caption": "Seconds of each run over those of plain training in the same round: one dot a round, the bar their mean.", "name": "fig-densenet-cost"}, "image": {"alt": "One row for each kind of run with its time relative to plain training, one dot a round."}}
 figure, (ax,) = plots.panels(figsize=(8, 2.8))
 plain = costs[costs.run == "plain"].set_index("repeat").seconds
 plots.dots(ax, costs.seconds / costs.repeat.map(plain), costs.run, costs.run.unique(), at=1)
@@ -189,7 +189,7 @@ facts = dict(
 runs = {"recorded": "recorded", "asked": "recorded, error asked", "tests": "tests", "pruned": "pruned"}
 facts |= {f"time_{key}": ratios.seconds[run] for key, run in runs.items()}
 facts |= {f"carbon_{key}": ratios.kg[run] for key, run in runs.items()}
-results.publish(facts | sparsity.quoted(gains, "accuracy"))
+results.publish(facts | sparsity.quoted(gains, "points"))
 
 # %% [markdown]
 # ## What we found
@@ -199,7 +199,7 @@ results.publish(facts | sparsity.quoted(gains, "accuracy"))
 #
 # - **Ranking.** Over the {glue:text}`n_sparsities:.0f` sparsities LEGC's ranking differs from random masks by
 #   {glue:text}`LEGC_random_weights_mean:.2f` points (95 % interval {glue:text}`LEGC_random_weights_low:.2f` to
-#   {glue:text}`LEGC_random_weights_high:.2f`), and magnitude by {glue:text}`LEGC_magnitude_weights_mean:.2f`
+#   {glue:text}`LEGC_random_weights_high:.2f`), and from magnitude by {glue:text}`LEGC_magnitude_weights_mean:.2f`
 #   ({glue:text}`LEGC_magnitude_weights_low:.2f` to {glue:text}`LEGC_magnitude_weights_high:.2f`); magnitude differs
 #   from random masks by {glue:text}`magnitude_random_weights_mean:.2f`.
 # - **Channels.** By whole channels LEGC differs from random ones by {glue:text}`LEGC_random_units_mean:.2f` points

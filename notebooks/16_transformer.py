@@ -116,10 +116,10 @@ _ = axes[0].legend(fontsize="small")
 # %% mystnb={"figure": {"caption": "What each ranking takes of each layer when the largest share of weights goes; means over seeds.", "name": "fig-transformer-layers"}, "image": {"alt": "Grouped bars for every layer: share pruned by LEGC, magnitude and random ranking."}}
 by_layer = pd.concat([sparsity.shares_by_layer(f, sparsities[-1]) for f in followed.values()])
 by_layer = by_layer.groupby(level=0, sort=False).mean().rename(index=lambda name: name.removesuffix(".weight"))
-figure, (ax,) = plots.panels(figsize=(10, 4))
-by_layer.plot.bar(ax=ax, width=0.8, color=[plots.MODELS[m] for m in ("FT", "magnitude", "random")])
-ax.tick_params(axis="x", labelrotation=60)
-plots.label(ax, f"{dataset}: {100 * sparsities[-1]:.0f} % of all weights pruned", "", "pruned (share of the layer)")
+figure, (ax,) = plots.panels(figsize=(8, 5))
+by_layer.plot.barh(ax=ax, width=0.8, color=[plots.MODELS[m] for m in ("FT", "magnitude", "random")])
+ax.invert_yaxis()
+plots.label(ax, f"{dataset}: {100 * sparsities[-1]:.0f} % of all weights pruned", "pruned (share of the layer)", "")
 _ = ax.legend(loc="center left", bbox_to_anchor=(1, 0.5))
 
 # %% [markdown]
@@ -165,7 +165,7 @@ recorder, network = first.recorder.nbytes, sum(p.nbytes for p in model.parameter
 ratios = footprint.ratios(costs, "plain")
 ratios.round(2)
 
-# %% tags=["nbval-ignore-output"] mystnb={"figure": {"caption": "Seconds of each run over those of plain training in the same round.", "name": "fig-transformer-cost"}, "image": {"alt": "One row for each kind of run with its time relative to plain training, one dot a round."}}
+# %% tags=["nbval-ignore-output"] mystnb={"figure": {"caption": "Seconds of each run over those of plain training in the same round: one dot a round, the bar their mean.", "name": "fig-transformer-cost"}, "image": {"alt": "One row for each kind of run with its time relative to plain training, one dot a round."}}
 figure, (ax,) = plots.panels(figsize=(8, 2.8))
 plain = costs[costs.run == "plain"].set_index("repeat").seconds
 plots.dots(ax, costs.seconds / costs.repeat.map(plain), costs.run, costs.run.unique(), at=1)
@@ -204,7 +204,7 @@ results.publish(facts | sparsity.quoted(gains, "loss"))
 #
 # - **Ranking.** Over the {glue:text}`n_sparsities:.0f` sparsities LEGC's ranking differs from random masks by
 #   {glue:text}`LEGC_random_weights_mean:.2f` nats (95 % interval {glue:text}`LEGC_random_weights_low:.2f` to
-#   {glue:text}`LEGC_random_weights_high:.2f`), and magnitude by {glue:text}`LEGC_magnitude_weights_mean:.2f`
+#   {glue:text}`LEGC_random_weights_high:.2f`), and from magnitude by {glue:text}`LEGC_magnitude_weights_mean:.2f`
 #   ({glue:text}`LEGC_magnitude_weights_low:.2f` to {glue:text}`LEGC_magnitude_weights_high:.2f`); magnitude differs
 #   from random masks by {glue:text}`magnitude_random_weights_mean:.2f`.
 # - **Heads and neurons.** By whole units LEGC differs from random ones by {glue:text}`LEGC_random_units_mean:.2f` nats
@@ -224,7 +224,7 @@ results.publish(facts | sparsity.quoted(gains, "loss"))
 #
 # ```{admonition} What could be wrong with it
 # :class: caution
-# Large language models are larger by seven orders of magnitude and trained by other optimisers; plain SGD, which the idea is
+# Large language models are larger by many orders of magnitude and trained by other optimisers; plain SGD, which the idea is
 # about, learns slowly here, and training stops long before it is done. The text differs a little between versions of Python
 # (its checksum is kept with the results). Test pieces lie between training pieces of the same pages.
 # Energy is the processor's where a counter can be read (RAPL), which virtual machines do not have; elsewhere it is a model

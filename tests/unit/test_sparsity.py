@@ -163,11 +163,11 @@ def test_advantages_by_hand():
     ).assign(by="weights", kind="sweep", seed=0)
     rows.loc[len(rows)] = dict(method="dense", target=0.0, accuracy=1.0, loss=0.0, by="weights", kind="dense", seed=0)
     gains = sparsity.advantages(rows).set_index(["method", "over"])
-    assert gains.accuracy.round(9).to_dict() == {
+    assert gains.points.round(9).to_dict() == {
         ("LEGC", "random"): 30.0, ("magnitude", "random"): 40.0, ("LEGC", "magnitude"): -10.0,
     }  # fmt: skip
     assert gains.loss.tolist() == [-1.0, -1.5, 0.5] and (gains.kind == "advantage").all()
-    facts = sparsity.quoted(gains.reset_index(), "accuracy")
+    facts = sparsity.quoted(gains.reset_index(), "points")
     assert facts["LEGC_random_weights_mean"] == pytest.approx(30) and np.isnan(facts["LEGC_random_weights_low"])
 
 
