@@ -17,6 +17,14 @@ def linear_maps(model):
     return [f"{name}.weight" for name, module in model.named_modules() if isinstance(module, nn.Linear | nn.Conv2d)]
 
 
+def _batch_norm(width):
+    """Batch norm by the statistics of the batch at hand, in evaluation too.
+
+    Running averages lag behind a training of a few hundred steps, and blur every error that is asked for on the way.
+    """
+    return nn.BatchNorm2d(width, track_running_stats=False)
+
+
 def _stem(width):
     """Images at a quarter of their height and width, and a first convolution: (n, 1, 28, 28) -> (n, width, 7, 7)."""
     return nn.Sequential(nn.AvgPool2d(2), nn.Conv2d(1, width, 3, stride=2, padding=1, bias=False))
@@ -28,9 +36,9 @@ class BasicBlock(nn.Module):
     def __init__(self, n_in, n_out, stride):
         super().__init__()
         self.conv1 = nn.Conv2d(n_in, n_out, 3, stride, padding=1, bias=False)
-        self.norm1 = nn.BatchNorm2d(n_out)
+        self.norm1 = _batch_norm(n_out)
         self.conv2 = nn.Conv2d(n_out, n_out, 3, padding=1, bias=False)
-        self.norm2 = nn.BatchNorm2d(n_out)
+        self.norm2 = _batch_norm(n_out)
         same = stride == 1 and n_in == n_out
         self.shortcut = nn.Identity() if same else nn.Conv2d(n_in, n_out, 1, stride, bias=False)
 
@@ -58,7 +66,7 @@ class ResNet(nn.Module):
         super().__init__()
         pairs = zip((widths[0], *widths), widths)
         blocks = [BasicBlock(n_in, n_out, 2 if k else 1) for k, (n_in, n_out) in enumerate(pairs)]
-        self.stem = nn.Sequential(_stem(widths[0]), nn.BatchNorm2d(widths[0]), nn.ReLU())
+        self.stem = nn.Sequential(_stem(widths[0]), _batch_norm(widths[0]), nn.ReLU())
         self.blocks = nn.Sequential(*blocks)
         self.head = nn.Linear(widths[-1], n_classes)
         self.units = {f"blocks.{k}.conv1.weight": width for k, width in enumerate(widths)}
@@ -72,7 +80,7 @@ class DenseLayer(nn.Module):
 
     def __init__(self, n_in, growth):
         super().__init__()
-        self.norm = nn.BatchNorm2d(n_in)
+        self.norm = _batch_norm(n_in)
         self.conv = nn.Conv2d(n_in, growth, 3, padding=1, bias=False)
 
     def forward(self, x):
@@ -101,7 +109,7 @@ class DenseNet(nn.Module):
         for b, n_layers in enumerate(layers):
             if b:
                 between = [
-                    nn.BatchNorm2d(width),
+                    _batch_norm(width),
                     nn.ReLU(),
                     nn.Conv2d(width, width // 2, 1, bias=False),
                     nn.AvgPool2d(2),
@@ -114,7 +122,7 @@ class DenseNet(nn.Module):
                 width += growth
         self.stem = _stem(2 * growth)
         self.features = nn.Sequential(*parts)
-        self.norm = nn.BatchNorm2d(width)
+        self.norm = _batch_norm(width)
         self.head = nn.Linear(width, n_classes)
 
     def forward(self, x):

@@ -140,10 +140,11 @@ plots.label(ax, f"{dataset}: advantage", "accuracy (points)", "")
 # ## What is saved
 #
 # Multiply–adds of one sample by torch's own counter. A mask multiplies by zero: the dense kernels that run here skip
-# nothing. `skippable` is the share that hardware could leave out which skips every zero weight.
+# nothing. `skippable` is the share that hardware could leave out which skips every zero weight. Whole units could also be
+# cut out of a network for good.
 
 # %% tags=["nbval-ignore-output"]
-saved = rows[rows.by == "weights"].groupby(["kind", "method", "target"], sort=False, dropna=False)
+saved = rows.groupby(["by", "kind", "method", "target"], sort=False, dropna=False)
 saved[["sparsity", "multiply_adds", "skippable"]].mean().round(3)
 
 # %% [markdown]
@@ -222,7 +223,7 @@ results.publish(facts | sparsity.quoted(gains, "points"))
 # :class: caution
 # A network of this size on small images is a toy of its kind, and its training short. The published protocol lets the rule
 # see the test error while it chooses; magnitude and random masks do not need it. One rate and one batch size serve every
-# mask. A network's accuracy after the last epoch is one draw.
+# mask. A network's accuracy after the last epoch is one draw, and batch norm judges each image by the batch that it is in.
 # Energy is the processor's where a counter can be read (RAPL), which virtual machines do not have; elsewhere it is a model
 # of load and design power, so that it hardly says more than the seconds do. Seconds are of a machine that may be shared.
 # ```

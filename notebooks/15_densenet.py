@@ -139,10 +139,11 @@ plots.label(ax, f"{dataset}: advantage", "accuracy (points)", "")
 # ## What is saved
 #
 # Multiply–adds of one sample by torch's own counter. A mask multiplies by zero: the dense kernels that run here skip
-# nothing. `skippable` is the share that hardware could leave out which skips every zero weight.
+# nothing. `skippable` is the share that hardware could leave out which skips every zero weight. Whole units could also be
+# cut out of a network for good.
 
 # %% tags=["nbval-ignore-output"]
-saved = rows[rows.by == "weights"].groupby(["kind", "method", "target"], sort=False, dropna=False)
+saved = rows.groupby(["by", "kind", "method", "target"], sort=False, dropna=False)
 saved[["sparsity", "multiply_adds", "skippable"]].mean().round(3)
 
 # %% [markdown]
@@ -220,7 +221,8 @@ results.publish(facts | sparsity.quoted(gains, "points"))
 # ```{admonition} What could be wrong with it
 # :class: caution
 # As for the residual network: a toy of its kind, a short training, one rate for every mask, and a rule that sees the test
-# error. A pruned channel still sends what its batch norm adds to zero, in every layer that sees it.
+# error. A pruned channel still sends what its batch norm adds to zero, in every layer that sees it, and batch norm judges
+# each image by the batch that it is in.
 # Energy is the processor's where a counter can be read (RAPL), which virtual machines do not have; elsewhere it is a model
 # of load and design power, so that it hardly says more than the seconds do. Seconds are of a machine that may be shared.
 # ```

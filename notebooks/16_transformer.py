@@ -144,10 +144,11 @@ plots.label(ax, f"{dataset}: advantage", "loss (nats per character)", "")
 # ## What is saved
 #
 # Multiply–adds of one sample by torch's own counter. A mask multiplies by zero: the dense kernels that run here skip
-# nothing. `skippable` is the share that hardware could leave out which skips every zero weight.
+# nothing. `skippable` is the share that hardware could leave out which skips every zero weight. Whole units could also be
+# cut out of a network for good.
 
 # %% tags=["nbval-ignore-output"]
-saved = rows[rows.by == "weights"].groupby(["kind", "method", "target"], sort=False, dropna=False)
+saved = rows.groupby(["by", "kind", "method", "target"], sort=False, dropna=False)
 saved[["sparsity", "multiply_adds", "skippable"]].mean().round(3)
 
 # %% [markdown]
