@@ -15,7 +15,18 @@ from legc_utils import datasets
 
 _STARTED = time.monotonic()
 _ROOT = Path(__file__).parent.parent
-PACKAGES = ("numpy", "pandas", "scipy", "scikit-learn", "statsmodels", "numba", "torch", "shap", "weightwatcher")
+PACKAGES = (
+    "numpy",
+    "pandas",
+    "scipy",
+    "scikit-learn",
+    "statsmodels",
+    "numba",
+    "torch",
+    "shap",
+    "weightwatcher",
+    "codecarbon",
+)
 
 
 def git_commit():
