@@ -1,13 +1,15 @@
-"""The paper's eight data sets, and three held-out ones: where they come from, how they are split and scaled.
+"""The paper's eight data sets, three held-out ones and a text: where they come from, how they are split and scaled.
 
 Small files ship with the package. The vowel data (no licence to ship it) and full MNIST are
 downloaded once by pooch, or read from the folder that LEGC_DATA_DIR names. Every file is
 checked against its SHA-256 before it is used.
 """
 
+import ast
 import gzip
 import hashlib
 import os
+import sysconfig
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -95,6 +97,11 @@ SOURCES = {
     "wdbc": Source({}, "Wolberg et al. 1993, Breast Cancer Wisconsin (Diagnostic), as in scikit-learn", "CC BY 4.0"),
     "digits": Source({}, "Alpaydin & Kaynak 1998, Handwritten Digits, as in scikit-learn", "CC BY 4.0"),
 }  # fmt: skip
+# Pure Python with many words, in every Python from 3.11 on
+_PYDOC = (
+    "argparse", "collections", "configparser", "difflib", "doctest", "heapq", "inspect", "random", "statistics",
+)  # fmt: skip
+TEXTS = {"pydoc": Source({}, "Docstrings of nine modules of Python's own standard library", "PSF License 2")}
 
 
 def _sha256(path):
@@ -123,9 +130,9 @@ def _find(file, sha256, url, download):
         ) from error
 
 
-def _check_name(name):
-    if name not in SOURCES:
-        raise ValueError(f"dataset={name!r} is unknown; allowed: {', '.join(SOURCES)}")
+def _check_name(name, known=(*SOURCES, *TEXTS)):
+    if name not in known:
+        raise ValueError(f"dataset={name!r} is unknown; allowed: {', '.join(known)}")
 
 
 def fetch(name, download=True):
@@ -139,7 +146,7 @@ def fetch(name, download=True):
         For a file that cannot be had; the message says how to get it.
     """
     _check_name(name)
-    return [_find(file, *origin, download=download) for file, origin in SOURCES[name].files.items()]
+    return [_find(file, *origin, download=download) for file, origin in (SOURCES | TEXTS)[name].files.items()]
 
 
 def unavailable(name, download=False):
@@ -152,7 +159,9 @@ def unavailable(name, download=False):
 
 
 def checksum(name):
-    """SHA-256 over the data set's files, or over the arrays where a library holds them: its identity in provenance."""
+    """SHA-256 over the data set's files, or over the arrays or the text of a library: its identity in provenance."""
+    if name in TEXTS:
+        return hashlib.sha256(load_text(name).encode()).hexdigest()
     if SOURCES[name].files:
         return hashlib.sha256("".join(sha for sha, _ in SOURCES[name].files.values()).encode()).hexdigest()
     X, y, *_ = _raw(name)
@@ -254,7 +263,9 @@ def load(name, protocol="published", seed=0):
     the *sizes* are Kaggle's, the members are drawn with seed 42. Full MNIST is cut to 42,000 rows in
     the same way. Both are departures forced on us.
     """
-    _check_name(name)
+    if name in TEXTS:
+        raise ValueError(f"dataset={name!r} is a text, see load_text; allowed here: {', '.join(SOURCES)}")
+    _check_name(name, tuple(SOURCES))
     protocol = protocols.get(protocol, name)
     X, y, features, classes = _raw(name, protocol.uci_iris)
     X, y = np.asarray(X, dtype=np.float64), np.asarray(y, dtype=np.int64)
@@ -273,6 +284,29 @@ def load(name, protocol="published", seed=0):
     return Split(X_train, y[train], X_test, y[test], *names, name=name)
 
 
+def load_text(name):
+    """A text to learn characters from: str.
+
+    pydoc is read from the docstrings in the sources of this Python's standard library, in their order; nothing is
+    imported or run. It is the same for one version of Python and may differ between two, which `checksum` tells.
+
+    Raises
+    ------
+    ValueError
+        For an unknown name; the message lists the names.
+    """
+    if name not in TEXTS:
+        raise ValueError(f"text={name!r} is unknown; allowed: {', '.join(TEXTS)}")
+    documented, found = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef), []
+    for module in _PYDOC:
+        path = Path(sysconfig.get_path("stdlib"), module)
+        path = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+        nodes = ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        found += [ast.get_docstring(node) or "" for node in nodes if isinstance(node, documented)]
+    text = "\n\n".join(filter(None, found))
+    return text.encode("ascii", "ignore").decode()  # the few other characters are too rare to learn
+
+
 def table():
     """One row a data set: size, source, licence, and whether it can be had here. For the book's data page."""
     rows = []
@@ -280,6 +314,8 @@ def table():
         reason = unavailable(name)
         size = "–" if reason else " × ".join(map(str, np.shape(_raw(name)[0])))
         rows.append((name, size, source.citation, source.licence, reason.split(". ")[0] if reason else "yes"))
+    for name, source in TEXTS.items():
+        rows.append((name, f"{len(load_text(name)):,} characters", source.citation, source.licence, "yes"))
     return pd.DataFrame(rows, columns=["data set", "rows × features", "source", "licence", "available here"])
 
 

@@ -10,7 +10,9 @@ from dataclasses import dataclass, replace
 from dataclasses import fields as dataclass_fields
 
 HELDOUT = ("wine", "wdbc", "digits")  # not the paper's; no part in choosing anything
-DATASETS = ("cancer", "titanic", "banknote", "iris", "iris3f", "vowel", "mnist5k", "mnist", *HELDOUT)
+IMAGES = ("mnist5k", "mnist")
+DATASETS = ("cancer", "titanic", "banknote", "iris", "iris3f", "vowel", *IMAGES, *HELDOUT)
+TEXTS = ("pydoc",)  # for the language model, which the paper leaves to future work
 PROTOCOLS = ("published", "corrected")
 VARIANTS = ("FT", "PT")
 CHOICES = {
@@ -149,7 +151,7 @@ def get(protocol="published", dataset="", **changes):
     return Protocol(**(fields | changes))
 
 
-def from_parameters(namespace, allowed):
+def from_parameters(namespace, allowed, datasets=DATASETS):
     """Check a notebook's papermill parameters before any work, and return the `Protocol` that they ask for.
 
     papermill itself only warns of a parameter that does not exist, and passes lists as text.
@@ -162,6 +164,8 @@ def from_parameters(namespace, allowed):
     allowed : str
         The names in the notebook's parameters cell, separated by blanks. Any that is also a field of `Protocol`
         (window, overlap, alpha, …) overrides the data set's value unless it is None.
+    datasets : sequence of str
+        The data sets that the notebook can work on.
 
     Raises
     ------
@@ -185,11 +189,13 @@ def from_parameters(namespace, allowed):
     whole = lambda v, least=1: isinstance(v, int) and not isinstance(v, bool) and v >= least
     number = lambda v: isinstance(v, int | float) and not isinstance(v, bool)
     seeds_ok = lambda v: isinstance(v, list) and v and all(whole(s, 0) for s in v) and len(set(v)) == len(v)
-    need("dataset", lambda v: v in DATASETS, f"one of {', '.join(DATASETS)}")
+    need("dataset", lambda v: v in datasets, f"one of {', '.join(datasets)}")
     need("protocol", lambda v: v in PROTOCOLS, f"one of {', '.join(PROTOCOLS)}")
     need("seeds", seeds_ok, "a list of at least one whole number, each once, such as [0, 1]")
     need("out_dir", lambda v: isinstance(v, str) and v, "the name of a folder")
     need("delta0", lambda v: number(v) and v > 0, "a positive number")
+    shares_ok = lambda v: isinstance(v, list) and v and all(number(s) and 0 < s < 1 for s in v) and v == sorted(set(v))
+    need("sparsities", shares_ok, "a rising list of shares between 0 and 1, such as [0.5, 0.9]")
     need("draws", whole, "a whole number of at least 1")
     need("alpha", lambda v: v is None or (number(v) and 0 < v < 1), "a level between 0 and 1")
     need("overlap", lambda v: v is None or (number(v) and 0 <= v < 1), "a share from 0 up to, not including, 1")

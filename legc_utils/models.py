@@ -1,0 +1,189 @@
+"""Small relatives of the networks that the paper leaves to future work: ResNet, DenseNet, transformer.
+
+Plain torch modules that train in seconds on a processor. Each keeps every linear map in a `Linear` or `Conv2d` of its
+own, so that any pruning method finds it, and says in `units` what can be left out as a whole.
+"""
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+
+def linear_maps(model):
+    """Names of the weights of all `Linear` and `Conv2d` modules, in the model's order: list of str.
+
+    These are the weights that the chapters record, rank and prune; biases, norms and embedding tables are left alone.
+    """
+    return [f"{name}.weight" for name, module in model.named_modules() if isinstance(module, nn.Linear | nn.Conv2d)]
+
+
+def _stem(width):
+    """Images at a quarter of their height and width, and a first convolution: (n, 1, 28, 28) -> (n, width, 7, 7)."""
+    return nn.Sequential(nn.AvgPool2d(2), nn.Conv2d(1, width, 3, stride=2, padding=1, bias=False))
+
+
+class BasicBlock(nn.Module):
+    """relu(x + f(x)), f two 3×3 convolutions with batch norm (He et al. 2016, figures 2 and 5, left)."""
+
+    def __init__(self, n_in, n_out, stride):
+        super().__init__()
+        self.conv1 = nn.Conv2d(n_in, n_out, 3, stride, padding=1, bias=False)
+        self.norm1 = nn.BatchNorm2d(n_out)
+        self.conv2 = nn.Conv2d(n_out, n_out, 3, padding=1, bias=False)
+        self.norm2 = nn.BatchNorm2d(n_out)
+        same = stride == 1 and n_in == n_out
+        self.shortcut = nn.Identity() if same else nn.Conv2d(n_in, n_out, 1, stride, bias=False)
+
+    def forward(self, x):
+        y = F.relu(self.norm1(self.conv1(x)))
+        return F.relu(self.shortcut(x) + self.norm2(self.conv2(y)))
+
+
+class ResNet(nn.Module):
+    """A residual network for grey images (He et al. 2016): one block a width, each but the first at half the size.
+
+    Parameters
+    ----------
+    widths : sequence of int
+        Channels of each block.
+    n_classes : int
+
+    Notes
+    -----
+    float32 (n, 1, height, width) -> logits (n, n_classes). `units` names the first convolution of every block: its
+    filters can go without touching the sum x + f(x).
+    """
+
+    def __init__(self, widths=(8, 16, 32), n_classes=10):
+        super().__init__()
+        pairs = zip((widths[0], *widths), widths)
+        blocks = [BasicBlock(n_in, n_out, 2 if k else 1) for k, (n_in, n_out) in enumerate(pairs)]
+        self.stem = nn.Sequential(_stem(widths[0]), nn.BatchNorm2d(widths[0]), nn.ReLU())
+        self.blocks = nn.Sequential(*blocks)
+        self.head = nn.Linear(widths[-1], n_classes)
+        self.units = {f"blocks.{k}.conv1.weight": width for k, width in enumerate(widths)}
+
+    def forward(self, x):
+        return self.head(self.blocks(self.stem(x)).mean(dim=(2, 3)))
+
+
+class DenseLayer(nn.Module):
+    """x and growth new channels, from batch norm, relu and a 3×3 convolution of x (Huang et al. 2017, equation 2)."""
+
+    def __init__(self, n_in, growth):
+        super().__init__()
+        self.norm = nn.BatchNorm2d(n_in)
+        self.conv = nn.Conv2d(n_in, growth, 3, padding=1, bias=False)
+
+    def forward(self, x):
+        return torch.cat([x, self.conv(F.relu(self.norm(x)))], dim=1)
+
+
+class DenseNet(nn.Module):
+    """A densely connected network for grey images (Huang et al. 2017): every layer sees all layers before it.
+
+    Parameters
+    ----------
+    growth : int
+        Channels that a layer adds.
+    layers : sequence of int
+        Layers of each dense block; between two blocks a 1×1 convolution halves the channels and pooling the size.
+    n_classes : int
+
+    Notes
+    -----
+    float32 (n, 1, height, width) -> logits (n, n_classes). `units` names the convolutions of the dense layers.
+    """
+
+    def __init__(self, growth=8, layers=(3, 3), n_classes=10):
+        super().__init__()
+        width, parts, self.units = 2 * growth, [], {}
+        for b, n_layers in enumerate(layers):
+            if b:
+                between = [
+                    nn.BatchNorm2d(width),
+                    nn.ReLU(),
+                    nn.Conv2d(width, width // 2, 1, bias=False),
+                    nn.AvgPool2d(2),
+                ]
+                parts.append(nn.Sequential(*between))
+                width //= 2
+            for _ in range(n_layers):
+                self.units[f"features.{len(parts)}.conv.weight"] = growth
+                parts.append(DenseLayer(width, growth))
+                width += growth
+        self.stem = _stem(2 * growth)
+        self.features = nn.Sequential(*parts)
+        self.norm = nn.BatchNorm2d(width)
+        self.head = nn.Linear(width, n_classes)
+
+    def forward(self, x):
+        return self.head(F.relu(self.norm(self.features(self.stem(x)))).mean(dim=(2, 3)))
+
+
+class Attention(nn.Module):
+    """Causal multi-head self-attention with a projection each for queries, keys, values and output.
+
+    Vaswani et al. 2017, section 3.2; (n, length, width) -> the same. Raises ValueError if the heads do not divide
+    the width.
+    """
+
+    def __init__(self, width, heads):
+        super().__init__()
+        if width % heads:
+            raise ValueError(f"width={width} is not allowed with {heads} heads; give a multiple of {heads}")
+        self.heads = heads
+        self.query, self.key, self.value, self.out = (nn.Linear(width, width, bias=False) for _ in range(4))
+
+    def forward(self, x):
+        q, k, v = (f(x).unflatten(-1, (self.heads, -1)).transpose(1, 2) for f in (self.query, self.key, self.value))
+        y = F.scaled_dot_product_attention(q, k, v, is_causal=True)
+        return self.out(y.transpose(1, 2).flatten(2))
+
+
+class TransformerBlock(nn.Module):
+    """Attention, then two linear layers at each position, each added to its input; norms come first."""
+
+    def __init__(self, width, heads):
+        super().__init__()
+        self.norm1, self.norm2 = nn.LayerNorm(width), nn.LayerNorm(width)
+        self.attention = Attention(width, heads)
+        self.up, self.down = nn.Linear(width, 2 * width), nn.Linear(2 * width, width)
+
+    def forward(self, x):
+        x = x + self.attention(self.norm1(x))
+        return x + self.down(F.gelu(self.up(self.norm2(x))))
+
+
+class Transformer(nn.Module):
+    """A language model of characters: the decoder of Vaswani et al. 2017 without an encoder.
+
+    Parameters
+    ----------
+    n_characters : int
+        Size of the vocabulary.
+    context : int
+        Longest text that it reads, in characters.
+    width, heads, blocks : int
+
+    Notes
+    -----
+    int64 (n, length) -> logits (n, length, n_characters) for the character that follows each. `units` names the hidden
+    layer of every block, whose units are neurons, and its value projection, whose units are heads: a head without
+    values says nothing. Raises ValueError for a text longer than the context.
+    """
+
+    def __init__(self, n_characters, context=32, width=48, heads=4, blocks=2):
+        super().__init__()
+        self.context = context
+        self.characters, self.positions = nn.Embedding(n_characters, width), nn.Embedding(context, width)
+        self.blocks = nn.Sequential(*[TransformerBlock(width, heads) for _ in range(blocks)])
+        self.norm, self.head = nn.LayerNorm(width), nn.Linear(width, n_characters)
+        self.units = {f"blocks.{k}.attention.value.weight": heads for k in range(blocks)}
+        self.units |= {f"blocks.{k}.up.weight": 2 * width for k in range(blocks)}
+
+    def forward(self, x):
+        if x.shape[1] > self.context:
+            raise ValueError(f"the text has {x.shape[1]} characters; allowed: up to {self.context}")
+        place = torch.arange(x.shape[1], device=x.device)
+        return self.head(self.norm(self.blocks(self.characters(x) + self.positions(place))))

@@ -1,0 +1,312 @@
+"""Prune a torch network of any kind by LEGC, by magnitude and at random, rewind it, and train it again.
+
+What `training` and `saliency` are for the paper's small networks, one network at a time. Every random draw comes from
+the seed of the network: its initial weights, the order of its samples, its random masks.
+"""
+
+import copy
+from dataclasses import dataclass
+from functools import partial
+from math import ceil, isqrt
+from typing import NamedTuple
+
+import pandas as pd
+import torch
+from torch.nn import functional as F
+from torch.nn.utils import prune
+
+from legc_utils import diagnostics, models, pruning
+
+RANKINGS = ("LEGC", "magnitude", "random")
+MOST_UNITS = 0.8  # of a layer: beyond that narrow layers would lose all
+
+
+class Task(NamedTuple):
+    """What a network is to learn: inputs X, one sample a row, and a class for each sample, or for each part of it."""
+
+    X_train: torch.Tensor
+    y_train: torch.Tensor
+    X_test: torch.Tensor
+    y_test: torch.Tensor
+
+
+def image_task(split):
+    """Square grey images of a `datasets.Split` as a `Task`: X float32 (n, 1, side, side), y int64 (n,).
+
+    Pixels are scaled to mean 0 and deviation 1 over the training set. Raises ValueError if the features do not make up
+    a square.
+    """
+    side = isqrt(split.X_train.shape[1])
+    if side**2 != split.X_train.shape[1]:
+        raise ValueError(f"{split.name} has {split.X_train.shape[1]} features; allowed: a square number of pixels")
+    mean, sd = split.X_train.mean(), split.X_train.std()
+    images = [torch.tensor((X - mean) / sd).float().reshape(-1, 1, side, side) for X in (split.X_train, split.X_test)]
+    return Task(images[0], torch.tensor(split.y_train), images[1], torch.tensor(split.y_test))
+
+
+def text_task(text, context):
+    """A text as a `Task`, to predict each character from those before it, and its characters, sorted.
+
+    X and y int64 (n, context), numbers of characters, y one character ahead. The text is cut into pieces that do not
+    overlap; every tenth is for test. Raises ValueError for a text shorter than ten pieces.
+    """
+    characters = sorted(set(text))
+    number = {c: k for k, c in enumerate(characters)}
+    n = len(text) // (context + 1)
+    if n < 10:
+        raise ValueError(
+            f"the text has {len(text)} characters; allowed with context={context}: {10 * (context + 1)} up"
+        )
+    pieces = torch.tensor([number[c] for c in text[: n * (context + 1)]]).reshape(n, context + 1)
+    for_test = torch.arange(n) % 10 == 9
+    train, test = pieces[~for_test], pieces[for_test]
+    return Task(train[:, :-1], train[:, 1:], test[:, :-1], test[:, 1:]), tuple(characters)
+
+
+def measure(model, X, y):
+    """How well a network does, in evaluation mode: dict of accuracy (share) and loss (cross-entropy, nats per class).
+
+    The exponential of the loss is the perplexity.
+    """
+    training = model.training
+    model.eval()
+    with torch.no_grad():
+        logits = torch.cat([model(part).flatten(0, -2) for part in X.split(500)])
+    model.train(training)
+    right = logits.argmax(dim=-1) == y.flatten()
+    return {"accuracy": right.double().mean().item(), "loss": F.cross_entropy(logits, y.flatten()).item()}
+
+
+def n_steps(task, protocol):
+    """SGD steps of a training: the protocol's recorded epochs, the last batch of each being smaller."""
+    return protocol.recorded_epochs * ceil(len(task.X_train) / protocol.batch_size)
+
+
+def train(model, task, protocol, seed, recorder=None):
+    """Train a network in place by plain SGD on the cross-entropy, and return it.
+
+    Parameters
+    ----------
+    model : torch.nn.Module, inputs of the task -> logits (…, n_classes)
+    task : Task
+    protocol : protocols.Protocol
+        Its recorded_epochs, batch_size and rate count; samples come in a new order each epoch.
+    seed : int
+        Of that order.
+    recorder : pruning.LEGCRecorder, optional
+        Follows the steps.
+    """
+    order = torch.Generator().manual_seed(seed)
+    optimizer = torch.optim.SGD(model.parameters(), lr=protocol.rate)
+    if recorder is not None:
+        recorder.attach(optimizer)
+    model.train()
+    for _ in range(protocol.recorded_epochs):
+        for rows in torch.randperm(len(task.X_train), generator=order).split(protocol.batch_size):
+            optimizer.zero_grad()
+            F.cross_entropy(model(task.X_train[rows]).flatten(0, -2), task.y_train[rows].flatten()).backward()
+            optimizer.step()
+    if recorder is not None:
+        recorder.detach()
+    return model
+
+
+def draw(build, seed):
+    """An untrained network, `build()`, whose initial weights come from `seed`; the global generator stays as it was."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return build()
+
+
+def record(model, task, protocol, seed=0):
+    """A `LEGCRecorder` of all linear maps of a model, as the protocol says: its windows, lags, test and target.
+
+    The target is the misclassified share of the protocol's set, test or train. Raises ValueError, before any training,
+    where the windows of the planned steps are too few for the lags.
+    """
+    part = (task.X_test, task.y_test) if protocol.target == "test" else (task.X_train, task.y_train)
+    return pruning.LEGCRecorder(
+        model, protocol.window, protocol.overlap, models.linear_maps(model), protocol=protocol, seed=seed,
+        max_lag=protocol.max_lag, error=lambda: 1 - measure(model, *part)["accuracy"], n_steps=n_steps(task, protocol),
+    )  # fmt: skip
+
+
+@dataclass
+class Followed:
+    """A network before and after a training that was followed, and what LEGC makes of it.
+
+    recorder : pruning.LEGCRecorder, with all that it saw
+    pvalues : {name of a parameter: float64 tensor of its shape}, the smallest over the lags; NaN where undefined
+    """
+
+    seed: int
+    initial: torch.nn.Module
+    trained: torch.nn.Module
+    recorder: pruning.LEGCRecorder
+    pvalues: dict
+
+
+def follow(build, task, protocol, seed):
+    """Draw a network, train it with every linear map recorded, and test each weight.
+
+    Parameters
+    ----------
+    build : callable, () -> torch.nn.Module
+    task : Task
+    protocol : protocols.Protocol
+    seed : int
+
+    Returns
+    -------
+    Followed
+    """
+    initial = draw(build, seed)
+    model = copy.deepcopy(initial)
+    recorder = record(model, task, protocol, seed)
+    train(model, task, protocol, seed, recorder)
+    return Followed(seed, initial, model, recorder, recorder.pvalues())
+
+
+def importance(followed, ranking, number=0):
+    """The higher, the longer a weight stays: {name: float64 tensor of the parameter's shape}.
+
+    LEGC is −ln p, an undefined p counting as 0 as in `pruning.legc_mask`; magnitude is that after training; random is
+    drawn from the network's seed and `number`. Raises ValueError for an unknown ranking.
+    """
+    if ranking not in RANKINGS:
+        raise ValueError(f"ranking={ranking!r} is unknown; allowed: {', '.join(RANKINGS)}")
+    if ranking == "LEGC":
+        return {name: -p.nan_to_num(nan=0.0).clamp(min=1e-300).log() for name, p in followed.pvalues.items()}
+    if ranking == "magnitude":
+        return {name: followed.trained.get_parameter(name).detach().abs() for name in followed.pvalues}
+    chance = torch.Generator().manual_seed(1000 * followed.seed + number)
+    return {name: torch.rand(p.shape, generator=chance, dtype=p.dtype) for name, p in followed.pvalues.items()}
+
+
+def _place(model, name):
+    """Module and name of a parameter, as torch.nn.utils.prune wants them."""
+    module, _, parameter = name.rpartition(".")
+    return model.get_submodule(module), parameter
+
+
+def prune_weights(model, scores, amount):
+    """Prune the share `amount` of all weights that have scores, lowest first, wherever they are."""
+    places = {_place(model, name): score for name, score in scores.items()}
+    prune.global_unstructured(places, prune.L1Unstructured, places, amount=amount)
+
+
+def prune_units(model, scores, units, amount):
+    """Prune the share `amount` of the units of each weight, those of least mean score (torch's LnStructured, n = 1).
+
+    units : {name of a parameter: number of its units}, equal groups of rows: filters, neurons or heads.
+    """
+    for name, n_units in units.items():
+        by_unit = scores[name].reshape(n_units, -1)
+        mask = prune.LnStructured(amount, n=1, dim=0).compute_mask(by_unit, torch.ones_like(by_unit))
+        prune.custom_from_mask(*_place(model, name), mask.reshape(scores[name].shape))
+
+
+def prune_units_by_pvalues(model, pvalues, units, amount):
+    """The same by LEGC: the units whose combined p-value is largest go (`pruning.LEGCStructured`)."""
+    for name, n_units in units.items():
+        heads = pruning.attention_heads(n_units, len(pvalues[name]))  # of one row each, or of several
+        pruning.LEGCStructured.apply(*_place(model, name), pvalues[name], amount=float(amount), groups=heads)
+
+
+def pruned_share(model, names):
+    """Share of the weights of these names that masks set to zero."""
+    modules = [_place(model, name) for name in names]
+    masks = [getattr(m, f"{p}_mask", torch.ones_like(getattr(m, p))) for m, p in modules]
+    return 1 - torch.cat([mask.flatten() for mask in masks]).mean(dtype=torch.float64).item()
+
+
+def retrain(followed, task, protocol, cut=None):
+    """Rewind to the initial weights, prune, and train again in the same order.
+
+    Parameters
+    ----------
+    followed : Followed
+    task, protocol
+        As in `follow`.
+    cut : callable, model -> None, optional
+        Prunes the network that it is given by torch.nn.utils.prune.
+
+    Returns
+    -------
+    dict of sparsity (share of the followed weights), accuracy and loss on the test set, multiply_adds and skippable
+    (share of them that a machine could skip which skips every zero) for one sample.
+    """
+    model = copy.deepcopy(followed.initial)
+    if cut is not None:
+        cut(model)
+    train(model, task, protocol, followed.seed)
+    return judge(model, task, followed.pvalues)
+
+
+def judge(model, task, names):
+    """What `retrain` returns, of a network as it is. names : of the weights whose sparsity counts."""
+    work = diagnostics.multiply_adds(model, task.X_test[:1])
+    skippable = diagnostics.skippable_multiply_adds(model, task.X_test[:1])
+    found = {"sparsity": pruned_share(model, names), **measure(model, task.X_test, task.y_test)}
+    return found | {"multiply_adds": work, "skippable": skippable / work}
+
+
+def compare(followed, task, protocol, sparsities, draws=1):
+    """Every ranking at every sparsity, weight by weight and unit by unit, and LEGC's own rule: DataFrame of tidy rows.
+
+    Parameters
+    ----------
+    followed : Followed
+    task, protocol
+        As in `follow`.
+    sparsities : sequence of float
+        Shares of the weights to prune. Units go at the shares up to `MOST_UNITS`, as every layer loses that share.
+    draws : int
+        Random masks a sparsity.
+
+    Returns
+    -------
+    DataFrame: by (weights or units), kind (dense, rule or sweep), method, target (share asked for), draw, seed, and
+    what `retrain` returns. The dense network is the one that was followed; LEGC prunes units by `pruning.LEGCStructured`.
+    """
+    rows, p, units = [], followed.pvalues, followed.initial.units
+
+    def add(found, by="weights", kind="sweep", method="LEGC", target=float("nan"), number=0):
+        rows.append(dict(by=by, kind=kind, method=method, target=target, draw=number, seed=followed.seed) | found)
+
+    add(judge(followed.trained, task, p), kind="dense", method="dense", target=0.0)
+    rule = partial(pruning.prune_parameters, pvalues=p, alpha=protocol.alpha, rule=protocol.rule)
+    add(retrain(followed, task, protocol, rule), kind="rule")
+    for method, number in [(m, n) for m in RANKINGS for n in range(draws if m == "random" else 1)]:
+        scores = importance(followed, method, number)
+        by_unit = partial(prune_units, scores=scores)
+        if method == "LEGC":
+            by_unit = partial(prune_units_by_pvalues, pvalues=p)
+        for amount in sparsities:
+            chosen = dict(method=method, target=amount, number=number)
+            add(retrain(followed, task, protocol, partial(prune_weights, scores=scores, amount=amount)), **chosen)
+            if amount <= MOST_UNITS:
+                cut = partial(by_unit, units=units, amount=amount)
+                add(retrain(followed, task, protocol, cut), by="units", **chosen)
+    return pd.DataFrame(rows)
+
+
+def advantages(rows):
+    """What a ranking gains over another at the same sparsity, averaged over the sparsities, one row a seed.
+
+    rows : DataFrame of `compare`, of any number of seeds.
+
+    Returns
+    -------
+    DataFrame: by, seed, kind ("advantage"), method, over (the other ranking), accuracy (difference in points) and loss
+    (difference in nats: below zero is better).
+    """
+    sweep = rows[rows.kind == "sweep"].pivot_table(
+        index=["by", "seed", "target"], columns="method", values=["accuracy", "loss"]
+    )
+    found = []
+    for method, over in (("LEGC", "random"), ("magnitude", "random"), ("LEGC", "magnitude")):
+        gain = sweep.xs(method, axis=1, level="method") - sweep.xs(over, axis=1, level="method")
+        gain = gain.groupby(["by", "seed"], sort=False).mean().reset_index()
+        found.append(gain.assign(kind="advantage", method=method, over=over, accuracy=100 * gain.accuracy))
+    return pd.concat(found, ignore_index=True)
