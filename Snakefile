@@ -114,7 +114,7 @@ rule prose:
     output:
         f"{executed}/{{page}}.ipynb",
     params:
-        values=json.dumps(dict(out_dir=f"{executed}/results", names=[d for d in names if kinds[d] != "heldout"])),
+        values=json.dumps(dict(out_dir=f"{executed}/results", names=[d for d in names if kinds[d] not in ("heldout", "text")])),
         key=lambda w: digest(code, source_key(f"book/{w.page}.md"), skipped, *kept.get(w.page, [])),
     log:
         f"{executed}/log/{{page}}.log",

@@ -294,6 +294,16 @@ def _loses(check):
     return measure
 
 
+def _on_own(notebook, over, quantity="points", sign=1):
+    """LEGC's ranking against another on a network of chapters 14 to 16, averaged over sparsities."""
+
+    def measure(rows):
+        found = rows(notebook).query("kind == 'advantage' and by == 'weights' and method == 'LEGC'")
+        return sign * found[found["over"] == over].groupby("seed")[quantity].mean()
+
+    return measure
+
+
 @dataclass(frozen=True)
 class Claim:
     """One row of the ledger.
@@ -468,6 +478,14 @@ CLAIMS = [
           ("calibrated", "evidence beyond that of other runs' errors", "calibrated", None),
           ("exponent", "the mean exponent alone", "mean exponent", None),
           ("unit", "evidence by hidden unit, against units in random order", "by unit", "random, by unit"))],
+    *[Claim(f"own_{key}_{over}", BEYOND, f"On a {network} LEGC's ranking beats {what}.",
+            f"{measured}, averaged over sparsities", f"{page}#the-advantage", superiority,
+            _on_own(page, over, quantity, sign))
+      for key, network, page, measured, quantity, sign in (
+          ("resnet", "ResNet", "14_resnet", "accuracy, LEGC − other, points", "points", 1),
+          ("densenet", "DenseNet", "15_densenet", "accuracy, LEGC − other, points", "points", 1),
+          ("transformer", "language model", "16_transformer", "loss, other − LEGC, nats per character", "loss", -1))
+      for over, what in (("random", "random masks"), ("magnitude", "magnitude"))],
 ]  # fmt: skip
 
 

@@ -11,6 +11,7 @@ import hashlib
 import os
 import sysconfig
 from dataclasses import dataclass
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -284,6 +285,7 @@ def load(name, protocol="published", seed=0):
     return Split(X_train, y[train], X_test, y[test], *names, name=name)
 
 
+@cache
 def load_text(name):
     """A text to learn characters from: str.
 

@@ -71,20 +71,22 @@ def dots(ax, values, rows, order, at=0):
     ax.set_ylim(len(order) - 0.5, -0.5)
 
 
-def against_sparsity(ax, rows, quantity):
+def against_sparsity(ax, rows, quantity, x="sparsity"):
     """Mean curves of the rankings against sparsity, with 95 % intervals over seeds; dotted, the dense network.
 
-    rows : DataFrame of `sparsity.compare`, of one kind of pruning; quantity : its column to show. A row of kind "rule",
-    where LEGC itself says how much to prune, is a star.
+    rows : DataFrame of `sparsity.compare`, of one kind of pruning; quantity, x : its columns to show. A row of kind
+    "rule", where LEGC itself says how much to prune, is a star.
     """
     ax.axhline(rows[rows.kind == "dense"][quantity].mean(), color=MODELS["dense"], ls=":", label="dense")
     for (kind, method), part in rows[rows.kind != "dense"].groupby(["kind", "method"], sort=False):
-        by = part.fillna({"target": 0}).groupby(["target", "seed"])[["sparsity", quantity]].mean().groupby("target")
+        part = part.fillna({"target": 0})
+        by = part.groupby(["target", "seed"])[[quantity]].mean().groupby("target")
         half = by[quantity].apply(lambda v: results.interval(v)[2] - v.mean())
+        at = part.groupby("target")[[x]].mean()[x]
         like = {"LEGC": "FT"}.get(method, method)
         marker, label = ("*", "LEGC, its own rule") if kind == "rule" else (MARKERS[like], method)
         style = dict(color=MODELS[like], marker=marker, ms=12 if kind == "rule" else 6, elinewidth=1, capsize=2)
-        ax.errorbar(by.sparsity.mean(), by[quantity].mean(), half, label=label, **style)
+        ax.errorbar(at, by[quantity].mean(), half, label=label, **style)
 
 
 def fan(ax, x, curves, colour, name):

@@ -15,7 +15,7 @@ import torch
 from torch.nn import functional as F
 from torch.nn.utils import prune
 
-from legc_utils import diagnostics, models, pruning
+from legc_utils import diagnostics, models, pruning, results
 
 RANKINGS = ("LEGC", "magnitude", "random")
 MOST_UNITS = 0.8  # of a layer: beyond that narrow layers would lose all
@@ -54,9 +54,7 @@ def text_task(text, context):
     number = {c: k for k, c in enumerate(characters)}
     n = len(text) // (context + 1)
     if n < 10:
-        raise ValueError(
-            f"the text has {len(text)} characters; allowed with context={context}: {10 * (context + 1)} up"
-        )
+        raise ValueError(f"the text has {len(text)} characters; allowed: at least {10 * (context + 1)}")
     pieces = torch.tensor([number[c] for c in text[: n * (context + 1)]]).reshape(n, context + 1)
     for_test = torch.arange(n) % 10 == 9
     train, test = pieces[~for_test], pieces[for_test]
@@ -118,17 +116,19 @@ def draw(build, seed):
         return build()
 
 
-def record(model, task, protocol, seed=0):
+def record(model, task, protocol, seed=0, **changes):
     """A `LEGCRecorder` of all linear maps of a model, as the protocol says: its windows, lags, test and target.
 
-    The target is the misclassified share of the protocol's set, test or train. Raises ValueError, before any training,
-    where the windows of the planned steps are too few for the lags.
+    The target is the misclassified share of the protocol's set, test or train. `changes` go to the recorder as they
+    are. Raises ValueError, before any training, where the windows of the planned steps are too few for the lags.
     """
     part = (task.X_test, task.y_test) if protocol.target == "test" else (task.X_train, task.y_train)
-    return pruning.LEGCRecorder(
-        model, protocol.window, protocol.overlap, models.linear_maps(model), protocol=protocol, seed=seed,
-        max_lag=protocol.max_lag, error=lambda: 1 - measure(model, *part)["accuracy"], n_steps=n_steps(task, protocol),
+    options = dict(
+        protocol=protocol, max_lag=protocol.max_lag, n_steps=n_steps(task, protocol), seed=seed,
+        error=lambda: 1 - measure(model, *part)["accuracy"],
     )  # fmt: skip
+    names = models.linear_maps(model)
+    return pruning.LEGCRecorder(model, protocol.window, protocol.overlap, names, **options | changes)
 
 
 @dataclass
@@ -267,7 +267,8 @@ def compare(followed, task, protocol, sparsities, draws=1):
     Returns
     -------
     DataFrame: by (weights or units), kind (dense, rule or sweep), method, target (share asked for), draw, seed, and
-    what `retrain` returns. The dense network is the one that was followed; LEGC prunes units by `pruning.LEGCStructured`.
+    what `retrain` returns. The dense network is the one that was followed; LEGC prunes units by
+    `pruning.LEGCStructured`.
     """
     rows, p, units = [], followed.pvalues, followed.initial.units
 
@@ -298,8 +299,8 @@ def advantages(rows):
 
     Returns
     -------
-    DataFrame: by, seed, kind ("advantage"), method, over (the other ranking), accuracy (difference in points) and loss
-    (difference in nats: below zero is better).
+    DataFrame: by, seed, kind ("advantage"), method, over (the other ranking), points (difference in accuracy, per cent)
+    and loss (difference in nats: below zero is better).
     """
     sweep = rows[rows.kind == "sweep"].pivot_table(
         index=["by", "seed", "target"], columns="method", values=["accuracy", "loss"]
@@ -308,5 +309,52 @@ def advantages(rows):
     for method, over in (("LEGC", "random"), ("magnitude", "random"), ("LEGC", "magnitude")):
         gain = sweep.xs(method, axis=1, level="method") - sweep.xs(over, axis=1, level="method")
         gain = gain.groupby(["by", "seed"], sort=False).mean().reset_index()
-        found.append(gain.assign(kind="advantage", method=method, over=over, accuracy=100 * gain.accuracy))
+        gain["points"] = 100 * gain.pop("accuracy")
+        found.append(gain.assign(kind="advantage", method=method, over=over))
     return pd.concat(found, ignore_index=True)
+
+
+def quoted(gains, quantity):
+    """Means and 95 % intervals of `advantages` by name, as pages quote them: {"LEGC_random_weights_mean": …}."""
+    facts = {}
+    for (method, over, by), part in gains.groupby(["method", "over", "by"]):
+        bounds = zip(("mean", "low", "high"), results.interval(part[quantity]))
+        facts |= {f"{method}_{over}_{by}_{name}": value for name, value in bounds}
+    return facts
+
+
+def shares_by_layer(followed, amount):
+    """What each ranking takes of each weight when the share `amount` of all goes: DataFrame by name, a column each."""
+    found = {}
+    for method in RANKINGS:
+        model = copy.deepcopy(followed.initial)
+        prune_weights(model, importance(followed, method), amount)
+        found[method] = {name: pruned_share(model, [name]) for name in followed.pvalues}
+    return pd.DataFrame(found)
+
+
+def cost_runs(build, task, protocol, followed, amount):
+    """Computations to weigh against each other (`footprint.compare`), all from one seed: {name: callable}.
+
+    Training as it is; recorded; recorded with the error that LEGC predicts asked at each window's end; the tests alone;
+    and the training of a network of which magnitude pruning took the share `amount`.
+    """
+    seed = followed.seed
+
+    def recorded(**changes):
+        model = draw(build, seed)
+        # No plan: a part of a training need not have the windows for a test
+        train(model, task, protocol, seed, record(model, task, protocol, seed, n_steps=None, **changes))
+
+    def pruned():
+        model = draw(build, seed)
+        prune_weights(model, importance(followed, "magnitude"), amount)
+        train(model, task, protocol, seed)
+
+    return {
+        "plain": lambda: train(draw(build, seed), task, protocol, seed),
+        "recorded": partial(recorded, error=None),
+        "recorded, error asked": recorded,
+        "tests": followed.recorder.pvalues,
+        "pruned": pruned,
+    }

@@ -79,7 +79,7 @@ REFERENCE = claims.TABLE.parent.parent / "tests" / "reference"
 
 
 def test_every_claim_with_a_measure_finds_its_rows_in_the_reference_results():
-    _, found = claims.ledger(["cancer", "iris", "banknote", "mnist5k", "wine"], out_dir=REFERENCE)
+    _, found = claims.ledger(["cancer", "iris", "banknote", "mnist5k", "wine", "pydoc"], out_dir=REFERENCE)
     assert {c.key for c in claims.CLAIMS if c.measure} <= {*found.key, "half", "shap_magnitude_keeps"}
     assert found[found.key.str.startswith("variant_")].dataset.eq("wine").all()
 
@@ -99,6 +99,16 @@ def test_an_advantage_is_taken_over_its_base_seed_by_seed():
     assert claims._advantage("FT")(lambda notebook: rows).tolist() == [1.0, 2.0]
     assert claims._advantage("FT", "SNIP")(lambda notebook: rows).tolist() == [0.5, 1.75]
     assert len(claims._advantage("by unit", "random, by unit")(lambda notebook: rows)) == 0
+
+
+def test_on_a_network_of_ones_own_better_is_above_zero():
+    rows = pd.DataFrame({
+        "kind": ["advantage"] * 5 + ["sweep"], "by": ["weights"] * 4 + ["units"] * 2, "method": ["LEGC"] * 6,
+        "over": ["random", "random", "magnitude", "magnitude", "random", None], "seed": [0, 1, 0, 1, 0, 0],
+        "points": [1.0, 2.0, -3.0, -4.0, 9.0, 0.5], "loss": [-0.1, -0.2, 0.3, 0.4, 9.0, 0.5],
+    })  # fmt: skip
+    assert claims._on_own("14_resnet", "random")(lambda notebook: rows).tolist() == [1.0, 2.0]
+    assert claims._on_own("16_transformer", "magnitude", "loss", -1)(lambda notebook: rows).tolist() == [-0.3, -0.4]
 
 
 def test_what_the_paper_does_not_claim_holds_or_is_not_shown():

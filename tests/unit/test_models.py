@@ -1,0 +1,97 @@
+"""The small networks: their shapes, what the papers they are from say of them, and that they can be pruned."""
+
+import pytest
+import torch
+from torch.nn.utils import prune
+
+from legc_utils import models
+
+BUILD = {
+    "ResNet": (models.ResNet, lambda: torch.rand(3, 1, 28, 28), (3, 10)),
+    "DenseNet": (models.DenseNet, lambda: torch.rand(3, 1, 28, 28), (3, 10)),
+    "Transformer": (lambda: models.Transformer(20, context=8), lambda: torch.randint(20, (3, 8)), (3, 8, 20)),
+}
+
+
+@pytest.fixture(autouse=True)
+def seeded():
+    torch.manual_seed(0)
+
+
+@pytest.mark.parametrize("name", BUILD)
+def test_logits_have_the_shape_of_the_answer(name):
+    build, inputs, shape = BUILD[name]
+    assert build()(inputs()).shape == shape
+
+
+@pytest.mark.parametrize("name", BUILD)
+def test_linear_maps_are_all_weights_of_linear_and_convolutional_layers(name):
+    model = BUILD[name][0]()
+    found = {n: model.get_parameter(n) for n in models.linear_maps(model)}
+    others = {n: p for n, p in model.named_parameters() if n not in found}
+    assert all(p.ndim in (2, 4) for p in found.values())
+    assert all(p.ndim == 1 or n in ("characters.weight", "positions.weight") for n, p in others.items())
+    assert 5_000 < sum(p.numel() for p in found.values()) < 50_000
+
+
+@pytest.mark.parametrize("name", BUILD)
+def test_units_are_equal_groups_of_rows_of_linear_maps(name):
+    model = BUILD[name][0]()
+    assert model.units and set(model.units) <= set(models.linear_maps(model))
+    assert all(len(model.get_parameter(n)) % n_units == 0 for n, n_units in model.units.items())
+
+
+@pytest.mark.parametrize("name", BUILD)
+def test_every_linear_map_can_be_pruned_and_matters(name):
+    build, inputs, _ = BUILD[name]
+    model, x = build().eval(), inputs()
+    for full in models.linear_maps(model):
+        before = model(x)
+        module, _, own = full.rpartition(".")
+        module = model.get_submodule(module)
+        prune.l1_unstructured(module, own, 0.5)
+        assert not torch.equal(model(x), before), full
+        prune.remove(module, own)
+
+
+def test_a_residual_block_without_its_branch_is_its_shortcut():
+    block, x = models.BasicBlock(4, 4, 1).eval(), torch.randn(2, 4, 7, 7)
+    torch.nn.init.zeros_(block.norm2.weight)
+    assert torch.equal(block(x), x.relu())
+
+
+def test_a_dense_layer_keeps_what_it_was_given_in_front():
+    layer, x = models.DenseLayer(4, 3).eval(), torch.randn(2, 4, 7, 7)
+    assert layer(x).shape == (2, 7, 7, 7) and torch.equal(layer(x)[:, :4], x)
+
+
+def test_attention_is_torchs_own_with_a_causal_mask():
+    own = models.Attention(12, 3)
+    torchs = torch.nn.MultiheadAttention(12, 3, bias=False, batch_first=True)
+    torchs.in_proj_weight.data = torch.cat([own.query.weight, own.key.weight, own.value.weight]).detach()
+    torchs.out_proj.weight.data = own.out.weight.detach()
+    x, later = torch.randn(2, 5, 12), torch.ones(5, 5).triu(1).bool()
+    torch.testing.assert_close(own(x), torchs(x, x, x, attn_mask=later)[0])
+
+
+def test_the_transformer_does_not_read_ahead():
+    model, x = models.Transformer(20, context=8), torch.randint(20, (1, 8))
+    changed = x.clone()
+    changed[0, 5] = (x[0, 5] + 1) % 20
+    same = (model(x) == model(changed)).all(dim=-1)[0]
+    assert same[:5].all() and not same[5:].any()
+
+
+def test_a_head_without_values_is_a_head_without_a_say():
+    attention, x = models.Attention(12, 3), torch.randn(2, 5, 12)
+    attention.value.weight.data[4:8] = 0
+    before = attention(x)
+    attention.query.weight.data[4:8] = torch.randn(4, 12)
+    assert torch.equal(attention(x), before)
+
+
+def test_bad_sizes_are_refused_with_what_is_allowed():
+    with pytest.raises(ValueError, match="width=10 is not allowed with 4 heads.*multiple of 4"):
+        models.Attention(10, 4)
+    with pytest.raises(ValueError, match="9 characters; allowed: up to 8"):
+        models.Transformer(20, context=8)(torch.zeros(1, 9, dtype=torch.int64))
