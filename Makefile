@@ -25,7 +25,7 @@ pdf: book chromium
 
 test: install chromium lint
 	pytest -n 2 --dist loadfile tests --ignore tests/test_book.py
-	pytest -n 2 --doctest-modules legc_utils
+	pytest -n 2 --doctest-modules --doctest-glob=README.md legc_utils README.md
 	pytest -n 2 --dist loadfile --nbval --nbval-cell-timeout 600 notebooks
 	pytest tests/test_book.py
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numba
 
-from benchmarks import compare, limits, memory, scaling
+from benchmarks import compare, limits, memory, recorder, scaling
 from legc_utils import results
 
 PACKAGES = ("neurokit2", "nolds", "numba", "numpy", "scipy", "statsmodels", "torch")
@@ -64,6 +64,8 @@ def main(arguments=None):
     shares, stages = limits.limits(options.quick)
     save("limits", shares)
     save("stages", stages)
+    save("recorder", recorder.resnet(options.quick))
+    save("constants", recorder.constants(options.quick))
     save("first_call", limits.first_calls(options.quick))
     equal, lines = verdict(table)
     print("", *lines, sep="\n")

@@ -9,6 +9,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from scipy import stats
 from statsmodels.stats.multitest import multipletests
 from torch.nn.utils import prune
 
@@ -491,3 +492,257 @@ def test_placebo_targets_are_the_errors_of_other_runs(target):
     runs = training.train_ensemble(toy(), 2, [1000, 1001, 1002], settings, epochs=look.epochs, rows=look.rows)
     assert np.array_equal(found, runs.test_error if target == "test" else runs.train_error)
     assert found.shape == (len(look.rows), 3)
+
+
+# structured: whole units
+
+
+def combined(p):
+    return stats.combine_pvalues(p, method="stouffer").pvalue
+
+
+def structured(module=None, p=None, **options):
+    module = torch.nn.Linear(3, 4) if module is None else module
+    p = np.random.default_rng(0).uniform(0.001, 0.4, module.weight.shape) if p is None else p
+    pruning.LEGCStructured.apply(module, "weight", p, **options)
+    return module, p
+
+
+@pytest.mark.parametrize("rule", protocols.CHOICES["rule"])
+def test_whole_neurons_go_by_the_combined_pvalues_of_their_weights(rule):
+    layer, p = structured(rule=rule, alpha=0.02)
+    causal = np.array([combined(row) for row in p]) < 0.02
+    assert 0 < causal.sum() < 4
+    kept = causal if rule == "noncausal" else ~causal
+    assert np.array_equal(layer.weight_mask.numpy(), np.repeat(kept[:, None], 3, axis=1))
+
+
+@pytest.mark.parametrize("combine", pruning.COMBINE)
+def test_units_are_combined_as_scipy_does(combine):
+    p = np.random.default_rng(1).uniform(0.01, 1, 12)
+    groups = np.tile([2, 0, 1], 4)
+    found = pruning.combine_pvalues(p, groups, combine)
+    assert np.allclose(found, [stats.combine_pvalues(p[groups == g], method=combine).pvalue for g in range(3)])
+
+
+def test_weights_without_a_pvalue_have_no_say_and_units_without_any_are_kept():
+    found = pruning.combine_pvalues([0.3, np.nan, np.nan, np.nan], [0, 0, 1, 1])
+    assert found[0] == pytest.approx(0.3) and np.isnan(found[1])
+    layer, _ = structured(p=np.array([[0.9] * 3, [np.nan] * 3, [0.9, np.nan, 0.9], [0.001] * 3]))
+    assert layer.weight_mask[:, 0].tolist() == [0, 1, 0, 1]
+
+
+def test_one_rounded_pvalue_does_not_outvote_the_rest():
+    assert np.isfinite(pruning.combine_pvalues([0.0, 1.0, 0.5], [0, 0, 0])).all()
+
+
+@pytest.mark.parametrize("amount, gone", [(0, 0), (1, 1), (3, 3), (0.5, 2), (1.0, 4)])
+@pytest.mark.parametrize("rule, order", [("noncausal", -1), ("causal", 1)])
+def test_an_amount_takes_the_units_with_the_weakest_evidence(amount, gone, rule, order):
+    layer, p = structured(amount=amount, rule=rule)
+    worst = np.argsort(order * np.array([combined(row) for row in p]))[:gone]
+    assert sorted(np.flatnonzero(layer.weight_mask[:, 0] == 0)) == sorted(worst)
+
+
+def test_filters_input_channels_and_heads_are_units_too():
+    conv = torch.nn.Conv2d(3, 4, 2)
+    p = np.full(conv.weight.shape, 0.01)
+    p[:, 1] = 0.9
+    structured(conv, p, dim=1)
+    assert conv.weight_mask[:, 1].sum() == 0 and conv.weight_mask[:, [0, 2]].all()
+    attention = torch.nn.MultiheadAttention(6, 3)
+    p = np.full((18, 6), 0.01)
+    p[[2, 3, 8, 9, 14, 15]] = 0.9  # the second head's queries, keys and values
+    pruning.LEGCStructured.apply(
+        attention, "in_proj_weight", p, groups=pruning.attention_heads(3, 6, projections=3), amount=1
+    )
+    assert np.flatnonzero((attention.in_proj_weight_mask == 0).all(1)).tolist() == [2, 3, 8, 9, 14, 15]
+    with pytest.raises(ValueError, match="n_heads=4 .*width=6"):
+        pruning.attention_heads(4, 6)
+
+
+@pytest.mark.parametrize("first", ["ln", "unstructured", "legc"])
+def test_structured_stacks_with_other_prunings(first):
+    layer, p = torch.nn.Linear(3, 4), np.random.default_rng(0).uniform(0.001, 0.4, (4, 3))
+    if first == "ln":
+        prune.ln_structured(layer, "weight", 1, n=2, dim=0)
+    elif first == "unstructured":
+        prune.l1_unstructured(layer, "weight", 5)
+    else:
+        pruning.LEGCUnstructured.apply(layer, "weight", p, alpha=0.2)
+    before = layer.weight_mask.clone()
+    units = pruning.combine_pvalues(np.where(before.bool(), p, np.nan).ravel(), np.repeat(range(4), 3))
+    units[before.sum(1).numpy() == 0] = -1  # gone already: no candidate
+    structured(layer, p, amount=1, groups=np.array([0, 1, 2, 3]))
+    after = before.clone()
+    after[np.nanargmax(units)] = 0
+    assert torch.equal(layer.weight_mask, after) and after.sum() < before.sum()
+    prune.remove(layer, "weight")
+    assert torch.equal(layer.weight != 0, after.bool())
+
+
+@pytest.mark.parametrize(
+    "bad, message",
+    [
+        (dict(dim=2), "dim=2"),
+        (dict(amount=5), "amount=5 .*4 units"),
+        (dict(amount=1.5), "amount=1.5"),
+        (dict(amount=-1), "amount=-1"),
+        (dict(amount=True), "amount=True"),
+        (dict(combine="mean"), "combine='mean'.*stouffer"),
+        (dict(groups=[0, 1]), "groups"),
+        (dict(alpha=2), "alpha=2"),
+        (dict(rule="both"), "rule='both'"),
+        (dict(p=np.zeros(5)), r"shape \(5,\)"),
+        (dict(p=np.full((4, 3), 2.0)), "allowed: 0 to 1"),
+    ],
+)
+def test_structured_refuses_and_leaves_an_earlier_pruning_at_work(bad, message):
+    layer = torch.nn.Linear(3, 4)
+    prune.l1_unstructured(layer, "weight", 5)
+    before = layer.weight_mask.clone()
+    with pytest.raises(ValueError, match=message):
+        structured(layer, **bad)
+    layer(torch.ones(1, 3))
+    assert torch.equal(layer.weight_mask, before) and len(layer._forward_pre_hooks) == 1
+
+
+# what engineers do with a pruned model
+
+
+def unstructured(module=None, stacked=False):
+    module = torch.nn.Linear(3, 4) if module is None else module
+    if stacked:
+        prune.l1_unstructured(module, "weight", 2)
+    pruning.LEGCUnstructured.apply(module, "weight", np.random.default_rng(2).uniform(0, 0.2, module.weight.shape))
+    return module
+
+
+@pytest.mark.parametrize("stacked", [False, True])
+@pytest.mark.parametrize("make", [unstructured, lambda stacked: structured(unstructured(stacked=stacked), amount=1)[0]])
+def test_a_model_can_be_copied_in_the_middle_of_its_training(make, stacked):
+    model = torch.nn.Sequential(make(stacked=stacked), torch.nn.ReLU())
+    copy.deepcopy(model)  # freshly pruned
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    for _ in range(2):
+        optimizer.zero_grad()
+        (model(torch.ones(2, 3)).sum() + model[0].weight.pow(2).sum()).backward()  # a penalty's gradient must flow too
+        twin = copy.deepcopy(model)
+        optimizer.step()
+    assert torch.equal(twin[0].weight_mask, model[0].weight_mask)
+    x, old = torch.ones(1, 3), twin(torch.ones(1, 3)).detach().clone()
+    with torch.no_grad():
+        model[0].weight_orig.add_(1)
+    assert torch.equal(twin(x), old) and not torch.equal(model(x), old)
+    twin(x).sum().backward()
+    assert (twin[0].weight_orig.grad[twin[0].weight_mask == 0] == 0).all()
+    for network in (model, twin):
+        prune.remove(network[0], "weight")
+        assert (network[0].weight[model[0].weight == 0] == 0).all() and isinstance(
+            network[0].weight, torch.nn.Parameter
+        )
+
+
+def test_a_penalty_on_a_pruned_weight_reaches_the_parameter():
+    layer = unstructured()
+    layer(torch.ones(1, 3))
+    layer.weight.pow(2).sum().backward()
+    assert torch.allclose(layer.weight_orig.grad, 2 * layer.weight_orig * layer.weight_mask)
+
+
+def test_remove_takes_every_hook_along():
+    for layer in (unstructured(), structured()[0]):
+        prune.remove(layer, "weight")
+        assert not layer._forward_hooks and not layer._forward_pre_hooks and not list(layer.buffers())
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])
+@pytest.mark.parametrize("make", [unstructured, lambda: structured()[0]])
+def test_masks_survive_a_change_of_type_saving_and_a_state_dict(dtype, make):
+    layer, file = make(), io.BytesIO()
+    mask = layer.weight_mask.bool()
+    layer(torch.ones(1, 3)).sum().backward()  # in use, its weight a result with a graph
+    layer.to(dtype)
+    torch.save(layer, file)
+    file.seek(0)
+    loaded, fresh = torch.load(file, weights_only=False), make().to(dtype)
+    fresh.load_state_dict(layer.state_dict())
+    x = torch.ones(1, 3, dtype=dtype)
+    for network in (layer, loaded, fresh):
+        assert network(x).dtype == dtype and torch.equal(network(x), layer(x))
+        assert torch.equal(network.weight != 0, mask & (network.weight_orig != 0))
+        prune.remove(network, "weight")
+        assert network.weight.dtype == dtype and torch.equal(network.weight != 0, mask)
+
+
+def test_masks_survive_a_move_to_another_device():
+    layer = unstructured().to("meta")
+    assert layer.weight_mask.device.type == "meta" and layer(torch.ones(1, 3, device="meta")).shape == (1, 4)
+
+
+def test_global_pruning_and_remove_work_with_both_methods():
+    model = torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.Linear(4, 2))
+    where = [(model[0], "weight"), (model[1], "weight")]
+    draw = np.random.default_rng(4)
+    p = {pair: torch.from_numpy(draw.uniform(0, 0.2, getattr(*pair).shape)) for pair in where}
+    pruning.LEGCStructured.apply(*where[0], p[where[0]], amount=1)
+    pruning.LEGCUnstructured.apply(*where[1], p[where[1]])
+    before = torch.cat([model[k].weight_mask.flatten() for k in (0, 1)])
+    left = int(before.sum())
+    prune.global_unstructured(where, prune.L1Unstructured, amount=3)
+    prune.global_unstructured(where, pruning.LEGCUnstructured, importance_scores=p, alpha=0.1)
+    masks = torch.cat([model[k].weight_mask.flatten() for k in (0, 1)])
+    condemned = torch.cat([p[pair].flatten() for pair in where]) >= 0.1
+    assert not masks[condemned].any() and (masks <= before).all() and masks.sum() <= left - 3
+    for module, name in where:
+        prune.remove(module, name)
+    assert torch.equal(torch.cat([model[k].weight.flatten() for k in (0, 1)]) != 0, masks.bool())
+
+
+def test_out_proj_follows_its_attention():
+    """MultiheadAttention reads out_proj's weight without calling it, so that torch's own hook never runs."""
+    torch.manual_seed(0)
+    attention = torch.nn.MultiheadAttention(4, 2)
+    pruning.LEGCStructured.apply(
+        attention.out_proj, "weight", np.full((4, 4), 0.5), dim=1, amount=1, groups=pruning.attention_heads(2, 4)
+    )
+    handle = pruning.follow_forward(attention, attention.out_proj)
+    optimizer = torch.optim.SGD(attention.parameters(), lr=0.5)
+    x = torch.randn(3, 1, 4)
+    for _ in range(3):
+        optimizer.zero_grad()
+        attention(x, x, x)[0].pow(2).sum().backward()
+        optimizer.step()
+    attention(x, x, x)
+    masked = attention.out_proj.weight_orig * attention.out_proj.weight_mask
+    assert torch.equal(attention.out_proj.weight, masked) and (masked == 0).any()
+    handle.remove()
+    assert not attention._forward_pre_hooks
+
+
+def test_an_encoder_layer_in_evaluation_uses_the_mask():
+    """torch's fast path reads weights behind the modules' backs; with a mask it must not be taken."""
+    torch.manual_seed(0)
+    layer = torch.nn.TransformerEncoderLayer(4, 2, 8, batch_first=True).eval()
+    pruning.LEGCUnstructured.apply(layer.linear1, "weight", np.tile([0.01, 0.5], (8, 2)))
+    x = torch.randn(1, 3, 4)
+    with torch.no_grad():
+        layer.linear1.weight_orig.mul_(3)  # trained on, after the last forward pass
+        masked = layer(x)
+        prune.remove(layer.linear1, "weight")
+        assert torch.allclose(layer(x), masked, atol=1e-6)
+
+
+def test_parameters_are_pruned_by_name_all_or_none():
+    model = torch.nn.Sequential(torch.nn.Embedding(5, 2), torch.nn.Conv1d(2, 3, 2), torch.nn.Linear(3, 2))
+    p = {f"{k}.weight": torch.full(model[k].weight.shape, 0.9) for k in range(3)}
+    with pytest.raises(ValueError, match=r"no parameter '3\.weight'; allowed: 0\.weight"):
+        pruning.prune_parameters(model, p | {"3.weight": [0.5]})
+    with pytest.raises(ValueError, match=r"2\.weight: pvalues has shape"):
+        pruning.prune_parameters(model, p | {"2.weight": np.zeros(5)})
+    assert not any(prune.is_pruned(module) for module in model)
+    p["1.weight"][0] = 0.01
+    masks = pruning.prune_parameters(model, p)
+    assert [int(m.sum()) for m in masks.values()] == [0, 4, 0] and masks["1.weight"].dtype == torch.bool
+    masks = pruning.prune_parameters(model, {"1.weight": p["1.weight"]}, pruning.LEGCStructured, amount=2)
+    assert masks["1.weight"].sum() == 0

@@ -1,0 +1,99 @@
+"""What recording a model costs, and the constants of the cost model that the page "How to" computes with."""
+
+import time
+import tracemalloc
+from contextlib import contextmanager
+
+import numba
+import numpy as np
+import pandas as pd
+import torch
+
+from legc_utils import datasets, granger, models, protocols, sparsity
+from legc_utils.recorder import LEGCRecorder, bytes_per_weight
+
+N_WEIGHTS, REPEATS = 20_000, 5  # for the constants
+
+
+def _seconds(run):
+    start = time.perf_counter()
+    run()
+    return time.perf_counter() - start
+
+
+@contextmanager
+def one_thread():
+    """torch and numba on one core each."""
+    threads = torch.get_num_threads(), numba.get_num_threads()
+    torch.set_num_threads(1)
+    numba.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads[0])
+        numba.set_num_threads(threads[1])
+
+
+def resnet(quick=False):
+    """The small ResNet on MNIST-5k, all weights followed, in turn with plain training: one row.
+
+    Columns: weights, window, steps, windows; plain_ms and recorded_ms a step (medians); ratio (median of the ratios
+    within a turn); bytes a weight as measured and as modelled. On one thread each, as the chapters run: networks this
+    small do not gain from a second.
+    """
+    with one_thread():
+        return _resnet(quick)
+
+
+def _resnet(quick):
+    task = sparsity.image_task(datasets.load("mnist5k"))
+    protocol = protocols.get("published", window=50, batch_size=32, rate=0.05, recorded_epochs=1 if quick else 3)
+    steps = sparsity.n_steps(task, protocol)
+
+    def run(recorded):
+        model = sparsity.draw(models.ResNet, 0)
+        recorder = LEGCRecorder(model, protocol.window) if recorded else None
+        seconds = _seconds(lambda: sparsity.train(model, task, protocol, 0, recorder))
+        return seconds, recorder
+
+    run(True)  # compiles
+    turns = [(run(False)[0], run(True)[0]) for _ in range(1 if quick else REPEATS)]
+    tracemalloc.start()
+    _, recorder = run(True)
+    held, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    plain, recorded = np.median(turns, axis=0) / steps * 1e3
+    return pd.DataFrame([dict(
+        weights=recorder.n_weights, window=protocol.window, steps=steps, windows=recorder.n_windows, plain_ms=plain,
+        recorded_ms=recorded, ratio=np.median([b / a for a, b in turns]), measured=held / recorder.n_weights,
+        modelled=bytes_per_weight(protocol.window, recorder.n_windows),
+    )])  # fmt: skip
+
+
+def constants(quick=False):
+    """By window: microseconds of one core for each weight, for a step, an exponent, and a test of 100 windows, 14 lags.
+
+    Exponents and tests run on all cores, so divide by their number; steps do not.
+    """
+    with one_thread():
+        return _constants(500 if quick else N_WEIGHTS, 2 if quick else 5)
+
+
+def _constants(n, turns):
+    layer = torch.nn.Linear(n // 100, 100, bias=False)
+    rng = np.random.default_rng(0)
+    target, series = rng.normal(size=100), rng.normal(size=(100, n))
+    granger.granger_pvalues(target, series, 14)  # compiles
+    tested = [_seconds(lambda: granger.granger_pvalues(target, series, 14)) for _ in range(turns)]
+    rows = []
+    for window in (20, 50, 100, 200):
+        recorder, spent = LEGCRecorder(layer, window), {True: [], False: []}
+        for _ in range(window * turns):
+            with torch.no_grad():
+                layer.weight.add_(0.01 * torch.randn_like(layer.weight))
+            before, seconds = recorder.n_windows, _seconds(recorder.step)
+            spent[recorder.n_windows > before].append(seconds)
+        step, ending = np.median(spent[False]), np.median(spent[True])
+        costs = dict(step_us=step, exponent_us=ending - step, test_us=np.median(tested))
+        rows.append({"window": window} | {name: 1e6 * seconds / n for name, seconds in costs.items()})
+    return pd.DataFrame(rows)
