@@ -144,7 +144,7 @@ plots.label(ax, f"{dataset}: advantage", "accuracy (points)", "")
 # cut out of a network for good.
 
 # %% tags=["nbval-ignore-output"]
-saved = rows.groupby(["by", "kind", "method", "target"], sort=False, dropna=False)
+saved = rows.groupby(["by", "kind", "method", "target"], dropna=False)
 saved[["sparsity", "multiply_adds", "skippable"]].mean().round(3)
 
 # %% [markdown]
