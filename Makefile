@@ -53,6 +53,14 @@ sensitivity: sweep
 	cp _build/sweep/specifications.csv book/sensitivity.csv
 	cp _build/sweep/sweep.json book/sensitivity.json
 
+# A sweep through a real Slurm on this one machine, as root: installed by apt where it is missing, started, stopped
+cluster-test: install
+	tests/cluster/run.sh
+
+# What a job costs here and through that Slurm; writes benchmarks/results/cluster, which "Running on a cluster" shows
+cluster-bench: install
+	tests/cluster/with_slurm.sh $(VENV)/bin/python -m benchmarks.cluster
+
 lint: install
 	ruff check .
 	ruff format --check .
