@@ -47,11 +47,12 @@ reference: install
 sweep: install
 	@$(SNAKEMAKE) sweep
 	@echo $(CURDIR)/_build/sweep/table.csv
+	@echo $(CURDIR)/_build/sweep/page/_build/_page/sensitivity/html/sensitivity.html
 
 # The same, and what came out becomes what the page "Sensitivity" shows
 sensitivity: sweep
 	cp _build/sweep/specifications.csv book/sensitivity.csv
-	cp _build/sweep/sweep.json book/sensitivity.json
+	cp _build/sweep/specifications.json book/sensitivity.json
 
 # A sweep through a real Slurm on this one machine, as root: installed by apt where it is missing, started, stopped
 cluster-test: install

@@ -1,4 +1,4 @@
-"""The sweep of config.yaml: one papermill job for each point of its grid, one table and one page of them all.
+"""The sweep of config.yaml: one papermill job for each point of its grid, one table and one page on all of them.
 
 snakemake --cores 2 sweep, or without the book's part: snakemake --cores 2 -s sweep.smk. Add --workflow-profile
 profiles/slurm for a cluster. A point is named by the hash of all that it depends on, and its result appears by renaming,
@@ -49,7 +49,7 @@ def sweep_values(wildcards):
 
 
 def sweep_wanted():
-    return any(job.rule.name == "sweep" for job in workflow.dag.jobs)
+    return any(job.rule.name in ("sweep", "sweep_table") for job in workflow.dag.jobs)
 
 
 def sweep_starts():
@@ -68,9 +68,26 @@ def sweep_ends():
             print(f"sweep: missing {name} ({sweeps.describe(sweep_points[name])}), see {sweep_folder}/log/{name}.log")
 
 
+# Without outputs, so they always run: what there is to gather depends on the grid, not on the age of a file
 rule sweep:
     input:
         expand("{folder}/{name}.csv", folder=sweep_results, name=sweep_todo),
+    log:
+        f"{sweep_folder}/log/page.log",
+    localrule: True
+    run:
+        sweep_ends()
+        shell(
+            "(jupytext --to ipynb book/sensitivity.md --output - -q | papermill - {sweep_folder}/page/sensitivity.ipynb"
+            " -p kept {sweep_folder}/specifications --no-progress-bar && jupyter-book build -q"
+            " {sweep_folder}/page/sensitivity.ipynb --path-output {sweep_folder}/page) > {log} 2>&1 || (tail -25 {log}; exit 1)"
+        )
+
+
+
+rule sweep_table:  # the same without the page
+    input:
+        rules.sweep.input,
     localrule: True
     run:
         sweep_ends()

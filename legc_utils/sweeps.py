@@ -185,7 +185,7 @@ def collect(section, points, folder):
     section : dict, as for `expand`
     points : dict from a job's name to its parameters
     folder : path
-        With results/NAME.csv; table.csv, specifications.csv and sweep.json are written to it.
+        With results/NAME.csv; table.csv, specifications.csv and specifications.json are written to it.
 
     Returns
     -------
@@ -213,7 +213,7 @@ def collect(section, points, folder):
         "git_commit": sorted({str(job["git_commit"]) for job in about}),
         "packages": about[0]["packages"] if about else {},
     }  # fmt: skip
-    results.write(folder / "sweep.json", json.dumps(provenance, indent=1) + "\n")
+    results.write(folder / "specifications.json", json.dumps(provenance, indent=1) + "\n")
     results.write(folder / "specifications.csv", found.to_csv(index=False))
     results.write(folder / "table.csv", table.to_csv(index=False))
     return table

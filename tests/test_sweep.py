@@ -65,7 +65,7 @@ def checkout(folder, **grid):
 
 
 def start(folder, *arguments):
-    command = [sys.executable, "-m", "snakemake", "--cores", "2", *arguments]
+    command = [sys.executable, "-m", "snakemake", "--cores", "2", *arguments, "sweep_table"]
     streams = dict(stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     return subprocess.Popen(command, cwd=folder, start_new_session=True, **streams)
 
@@ -115,7 +115,7 @@ def test_a_sweep_that_is_killed_goes_on_and_ends_with_the_same_bytes(tmp_path):
     assert f"sweep: 8 of 8 points done, {len(there)} of them before" in said
     assert not list((killed / "_build/sweep/partial").iterdir())
 
-    code, said = finish(start(quiet, "sweep"))  # as a part of the book's Snakefile
+    code, said = finish(start(quiet))  # as a part of the book's Snakefile
     assert code == 0, said
     for name in ("table.csv", "specifications.csv"):
         assert (killed / "_build/sweep" / name).read_bytes() == (quiet / "_build/sweep" / name).read_bytes()
@@ -132,7 +132,7 @@ def test_a_failing_point_is_told_and_the_others_go_on(tmp_path):
     failed = table.job[0.2]
     assert f"missing {failed}" in said and "alpha=0.2" in said
     assert "this level fails" in (folder / f"_build/sweep/log/{failed}.log").read_text()
-    assert json.loads((folder / "_build/sweep/sweep.json").read_text())["missing"] == [failed]
+    assert json.loads((folder / "_build/sweep/specifications.json").read_text())["missing"] == [failed]
 
 
 def test_a_bad_grid_stops_the_command_before_anything_runs(tmp_path):

@@ -1,4 +1,4 @@
-"""Run a sweep here and through Slurm, lose two jobs on the way, and compare: python tests/cluster/check.py, see run.sh."""
+"""Run a sweep here and through Slurm, lose two jobs on the way, and compare: see run.sh."""
 
 import os
 import signal
@@ -41,7 +41,7 @@ def environment():
 
 
 def snakemake(folder, *arguments, log=None):
-    command = [sys.executable, "-m", "snakemake", "-s", "sweep.smk", *arguments]
+    command = [sys.executable, "-m", "snakemake", "-s", "sweep.smk", "sweep_table", *arguments]
     return subprocess.Popen(command, cwd=folder, env=environment(), stdout=log, stderr=subprocess.STDOUT)
 
 
