@@ -24,12 +24,12 @@ sweep_folder = Path("_build/sweep")
 sweep_results = sweep_folder / "results"
 sweep_grid = sweeps.expand(sweep)
 sweep_source = f"notebooks/{sweep['notebook']}.ipynb"
-sweep_code = keys.notebook_code(), keys.source_key(sweep_source)
+sweep_code = keys.digest(keys.notebook_code(), keys.source_key(sweep_source))
 sweep_data = {name: datasets.checksum(name) for name in {point["dataset"] for point in sweep_grid}}
 
 
 def sweep_name(point):
-    key = keys.digest(*sweep_code, sweep_data[point["dataset"]], point)
+    key = keys.digest(sweep_code, sweep_data[point["dataset"]], point)
     return f"{point['dataset']}-{point['protocol']}-{key[:16]}"
 
 
