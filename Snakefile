@@ -47,11 +47,13 @@ def parameters(wildcards):
 jobs = [(n, d, p) for d in reversed(names) for n, notebook in config["notebooks"].items()
         if kinds[d] in notebook["data"] and d in settings.get("only", {}).get(n, names) for p in notebook["protocols"]]
 pages = [f"{executed}/{n}/{d}-{p}.ipynb" for n, d, p in jobs]
-prose = ["intro", "claims", "verdict", "tables", "audit", "deviations", "fidelity", "performance", "budget", "data", "built"]
+prose = ["intro", "claims", "verdict", "sensitivity", "tables", "audit", "deviations", "fidelity", "performance", "cluster", "budget", "data", "built"]
 kept = {  # tables that are not computed by this build, but shown by it
     "fidelity": [Path("book/fidelity.csv")],
     "performance": sorted(Path("benchmarks/results").glob("*.*")),
     "deviations": [Path("book/deviations.yaml")],
+    "sensitivity": [Path("book/sensitivity.csv"), Path("book/sensitivity.json")],
+    "cluster": [Path("benchmarks/cluster.py"), *sorted(Path("benchmarks/results/cluster").glob("*.*"))],
     "built": [Path("Snakefile"), Path("config.yaml")],
 }
 if typed := check_prose.problems():

@@ -12,13 +12,37 @@ import time
 from pathlib import Path
 
 import pandas as pd
+import yaml
 
-from benchmarks.__main__ import machine
-from tests.cluster.check import HERE, checkout, snakemake
-
+ROOT = Path(__file__).parent.parent
+# One node, no accounting database, and little patience
+HERE = [
+    "--workflow-profile", "profiles/slurm", "--slurm-no-account", "--slurm-status-command", "squeue",
+    "--default-resources", "slurm_partition=main", "--slurm-init-seconds-before-status-checks", "3",
+    "--seconds-between-status-checks", "3",
+]  # fmt: skip
 SMALL = {"notebook": "03_granger_pruning", "dataset": "iris3f", "seeds": [0]}
 RUNS = {("local", 1): ["--cores", "1"], ("local", 2): ["--cores", "2"], ("Slurm", 2): [*HERE, "--jobs", "100"]}
-OUT = Path(__file__).parent / "results" / "cluster"
+OUT = ROOT / "benchmarks/results/cluster"
+
+
+def checkout(folder, grid):
+    """A folder with the project's workflow and a grid of its own."""
+    folder.mkdir(parents=True)
+    for name in ("sweep.smk", "notebooks", "book", "legc_utils", "profiles", "requirements.txt"):
+        (folder / name).symlink_to(ROOT / name)
+    (folder / "config.yaml").write_text(yaml.safe_dump({"sweep": grid}))
+    return folder
+
+
+def environment():
+    """The caller's, with this Python's commands first."""
+    return os.environ | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+
+
+def snakemake(folder, *arguments, log=None):
+    command = [sys.executable, "-m", "snakemake", "-s", "sweep.smk", "sweep_table", *arguments]
+    return subprocess.Popen(command, cwd=folder, env=environment(), stdout=log, stderr=subprocess.STDOUT)
 
 
 def levels(n):
@@ -72,6 +96,8 @@ def planning(points, folder):
 def main(out=OUT, n=12, sizes=(10, 100, 1000, 10_000)):
     if subprocess.run(["sh", "-c", "sinfo -h"], capture_output=True).returncode:
         sys.exit("no Slurm answers here: make cluster-bench starts one")
+    from benchmarks.__main__ import machine  # not above: it imports all the peers, and the page wants only `cost`
+
     Path(out).mkdir(parents=True, exist_ok=True)
     about = machine() | {"load_before": os.getloadavg()[0]}
     with tempfile.TemporaryDirectory(prefix="cluster-") as temporary:

@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -16,6 +17,7 @@ import psutil
 import pytest
 import yaml
 
+from benchmarks import cluster
 from legc_utils import sweeps
 
 ROOT = Path(__file__).parent.parent
@@ -142,11 +144,31 @@ def test_a_bad_grid_stops_the_command_before_anything_runs(tmp_path):
     assert not (folder / "_build").exists() and not (folder / "ran.txt").exists()
 
 
-def test_the_cluster_profile_plans_the_same_jobs(tmp_path):
+def test_the_command_for_a_cluster_plans_the_jobs(tmp_path):
     folder = checkout(tmp_path, alpha=[0.05, 0.1])
-    code, said = finish(start(folder, "-s", "sweep.smk", "-n", "--workflow-profile", "profiles/slurm"))
-    assert code == 0 and "point        2" in said, said
+    page = (ROOT / "book/cluster.md").read_text()
+    command = re.search(r"^snakemake .*--workflow-profile(?:.*\\\n)*.*$", page, re.MULTILINE)[0]
+    path = {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    planned = subprocess.run(
+        f"{command} -n", cwd=folder, shell=True, env=os.environ | path, capture_output=True, text=True
+    )
+    assert planned.returncode == 0 and "point        2" in planned.stdout, planned.stderr
     assert yaml.safe_load((ROOT / "profiles/slurm/config.yaml").read_text())["executor"] == "slurm"
+
+
+def test_the_grid_that_the_book_shows_can_be_run():
+    (example,) = re.findall(r"```yaml\n(.*?)```", (ROOT / "book/rerun.md").read_text(), re.DOTALL)
+    for section in (yaml.safe_load(example)["sweep"], yaml.safe_load((ROOT / "config.yaml").read_text())["sweep"]):
+        points = sweeps.expand(section, ROOT / "notebooks")
+        assert 10 <= len(points) <= 100
+        sweeps.check(points, section["notebook"])
+
+
+def test_seconds_of_a_job_leave_out_how_long_it_took_to_get_going():
+    assert cluster.seconds_each([30, 31, 36, 37, 42, 43], cores=2) == pytest.approx(6)
+    with pytest.raises(ValueError, match="2 jobs say nothing about 2 cores"):
+        cluster.seconds_each([1, 2], cores=2)
+    assert cluster.cost(3600, 10, 5, 360) == pytest.approx((5, 0.6))
 
 
 @pytest.mark.parametrize(

@@ -8,9 +8,9 @@ import tempfile
 import time
 from pathlib import Path
 
-import yaml
+sys.path.insert(0, str(Path(__file__).parent.parent.parent))
+from benchmarks.cluster import HERE, checkout, snakemake
 
-ROOT = Path(__file__).parent.parent.parent
 GRID = {
     "notebook": "03_granger_pruning",
     "dataset": "iris3f",
@@ -18,31 +18,6 @@ GRID = {
     "alpha": [0.05, 0.2],
     "overlap": [0.1, 0.5],
 }
-# One node, no accounting database, and little patience
-HERE = [
-    "--workflow-profile", "profiles/slurm", "--slurm-no-account", "--slurm-status-command", "squeue",
-    "--default-resources", "slurm_partition=main", "--slurm-init-seconds-before-status-checks", "3",
-    "--seconds-between-status-checks", "3",
-]  # fmt: skip
-
-
-def checkout(folder, grid):
-    """A folder with the project's workflow and a grid of its own."""
-    folder.mkdir(parents=True)
-    for name in ("sweep.smk", "notebooks", "book", "legc_utils", "profiles", "requirements.txt"):
-        (folder / name).symlink_to(ROOT / name)
-    (folder / "config.yaml").write_text(yaml.safe_dump({"sweep": grid}))
-    return folder
-
-
-def environment():
-    """The caller's, with this Python's commands first."""
-    return os.environ | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
-
-
-def snakemake(folder, *arguments, log=None):
-    command = [sys.executable, "-m", "snakemake", "-s", "sweep.smk", "sweep_table", *arguments]
-    return subprocess.Popen(command, cwd=folder, env=environment(), stdout=log, stderr=subprocess.STDOUT)
 
 
 def ask(*command):

@@ -4,4 +4,4 @@
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 make --no-print-directory install
-exec tests/cluster/with_slurm.sh .venv/bin/python -m tests.cluster.check
+exec tests/cluster/with_slurm.sh .venv/bin/python tests/cluster/check.py
