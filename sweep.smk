@@ -23,6 +23,8 @@ sweep = config.get("sweep")
 sweep_folder = Path("_build/sweep")
 sweep_results = sweep_folder / "results"
 sweep_grid = sweeps.expand(sweep)
+if workflow.is_main_process:  # not the jobs that it starts
+    sweeps.check(sweep_grid, sweep["notebook"])
 sweep_source = f"notebooks/{sweep['notebook']}.ipynb"
 sweep_code = keys.digest(keys.notebook_code(), keys.source_key(sweep_source))
 sweep_data = {name: datasets.checksum(name) for name in {point["dataset"] for point in sweep_grid}}
@@ -35,8 +37,7 @@ def sweep_name(point):
 
 sweep_points = {sweep_name(point): point for point in sweep_grid}
 sweep_todo = list(sweep_points)
-if workflow.is_main_process:  # not the jobs that it starts
-    sweeps.check(sweep_grid, sweep["notebook"])
+if workflow.is_main_process:
     sweep_todo = [name for name in sweep_todo if not sweeps.finished(sweep_results / f"{name}.csv")]
     for name in sweep_todo:  # nothing, or what is not whole: Snakemake would take it for a result
         (sweep_results / f"{name}.csv").unlink(missing_ok=True)

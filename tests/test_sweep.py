@@ -138,9 +138,9 @@ def test_a_failing_point_is_told_and_the_others_go_on(tmp_path):
 
 
 def test_a_bad_grid_stops_the_command_before_anything_runs(tmp_path):
-    folder = checkout(tmp_path, alpha=[0.05, 1.5])
+    folder = checkout(tmp_path, dataset=["iris3f", "irsi"])
     code, said = finish(start(folder, "-s", "sweep.smk"))
-    assert code != 0 and "1 of 2 points" in said and "alpha=1.5 is not allowed" in said
+    assert code != 0 and "1 of 2 points" in said and "dataset='irsi' is not allowed" in said
     assert not (folder / "_build").exists() and not (folder / "ran.txt").exists()
 
 

@@ -48,7 +48,10 @@ fi
 
 if ! munge -n > /dev/null 2>&1; then
     install -d -o munge -g munge -m 755 /run/munge
-    [ -s /etc/munge/munge.key ] || { mungekey --create && chown munge: /etc/munge/munge.key; }
+    if [ ! -s /etc/munge/munge.key ]; then
+        (umask 077 && head -c 1024 /dev/urandom > /etc/munge/munge.key)
+        chown munge: /etc/munge/munge.key
+    fi
     setpriv --reuid munge --regid munge --clear-groups munged
     munge_started=yes
 fi
