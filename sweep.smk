@@ -79,11 +79,12 @@ rule sweep:
     run:
         sweep_ends()
         shell(
-            "(jupytext --to ipynb book/sensitivity.md --output - -q | papermill - {sweep_folder}/page/sensitivity.ipynb"
-            " -p kept {sweep_folder}/specifications --no-progress-bar && jupyter-book build -q"
-            " {sweep_folder}/page/sensitivity.ipynb --path-output {sweep_folder}/page) > {log} 2>&1 || (tail -25 {log}; exit 1)"
+            "(rm -rf {sweep_folder}/page && mkdir {sweep_folder}/page && "
+            "jupytext --to ipynb book/sensitivity.md --output - -q | papermill - {sweep_folder}/page/sensitivity.ipynb"
+            " -p kept {sweep_folder}/specifications --no-progress-bar && "
+            "jupyter-book build -q {sweep_folder}/page/sensitivity.ipynb --path-output $PWD/{sweep_folder}/page)"
+            " > {log} 2>&1 || (tail -25 {log}; exit 1)"
         )
-
 
 
 rule sweep_table:  # the same without the page
