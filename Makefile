@@ -1,4 +1,4 @@
-# make book · make pdf · make test · make bench · make notebooks · make reference · make lint · make lock     (each sets up .venv itself)
+# make book · make pdf · make test · make bench · make notebooks · make reference · make sweep · make sensitivity · make cluster-test · make cluster-bench · make lint · make lock     (each sets up .venv itself)
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 PROFILE ?= paper
@@ -6,10 +6,10 @@ OUT := $(CURDIR)$(if $(filter paper,$(PROFILE)),,/_build/$(PROFILE))
 VENV := $(CURDIR)/.venv
 export PATH := $(VENV)/bin:$(PATH)
 export PYTHONPATH :=
-# Changed content reaches Snakemake through the `key` parameters of its rules. No lock file: a killed run just resumes
-SNAKEMAKE := snakemake --cores all --rerun-triggers mtime params input --rerun-incomplete --nolock --keep-going --quiet rules
+# The rest is in profiles/default
+SNAKEMAKE := snakemake --cores all
 
-.PHONY: book pdf test bench notebooks reference lint lock install chromium clean
+.PHONY: book pdf test bench notebooks reference sweep sensitivity cluster-test cluster-bench lint lock install chromium clean
 
 book: install
 	@python -m legc_utils.datasets
@@ -23,6 +23,8 @@ pdf: book chromium
 	 --virtual-time-budget=60000 --print-to-pdf=$(OUT)/_build/legcnet.pdf $(OUT)/_build/print/_build/singlehtml/index.html
 	@echo $(OUT)/_build/legcnet.pdf
 
+# One thread a process: two processes share two cores, and threads that wait for each other cost more than they give
+test: export OMP_NUM_THREADS = 1
 test: install chromium lint
 	pytest -n 2 --dist loadfile tests --ignore tests/test_book.py
 	pytest -n 2 --doctest-modules --doctest-glob=README.md legc_utils README.md
@@ -42,6 +44,25 @@ reference: install
 	rm -rf book/executed/quick tests/reference
 	@$(MAKE) --no-print-directory book PROFILE=quick
 	cd book/executed/quick/results && find [0-9]* -name '*.csv' -exec install -D -m 644 {} $(CURDIR)/tests/reference/{} ';'
+
+# Every combination of the parameters in config.yaml (section sweep); killed or stopped, it goes on where it was
+sweep: install
+	@$(SNAKEMAKE) sweep
+	@echo $(CURDIR)/_build/sweep/table.csv
+	@echo $(CURDIR)/_build/sweep/page/_build/_page/sensitivity/html/sensitivity.html
+
+# The same, and what came out becomes what the page "Sensitivity" shows
+sensitivity: sweep
+	cp _build/sweep/specifications.csv book/sensitivity.csv
+	cp _build/sweep/specifications.json book/sensitivity.json
+
+# A sweep through a real Slurm on this one machine, as root: installed by apt where it is missing, started, stopped
+cluster-test: install
+	tests/cluster/run.sh
+
+# What a job costs here and through that Slurm; writes benchmarks/results/cluster, which "Running on a cluster" shows
+cluster-bench: install
+	tests/cluster/with_slurm.sh $(VENV)/bin/python -m benchmarks.cluster
 
 lint: install
 	ruff check .

@@ -4,17 +4,16 @@ A page is executed again when the *content* of anything behind it changes: noteb
 lock. Time stamps do not count, so a fresh clone, a touched file or a switched branch costs nothing.
 """
 
-import hashlib
 import json
 import sys
 from pathlib import Path
-
-import jupytext
 
 from legc_utils import datasets
 
 sys.path.insert(0, "book")
 import check_prose
+import keys
+from keys import digest, source_key
 
 
 configfile: "config.yaml"
@@ -34,23 +33,8 @@ executed = f"book/executed/{profile}"
 out = "." if profile == "paper" else f"_build/{profile}"
 
 
-def digest(*parts):
-    """One hash for files (by content) and values."""
-    whole = hashlib.sha256()
-    for part in parts:
-        whole.update(Path(part).read_bytes() if isinstance(part, Path) else json.dumps(part, sort_keys=True).encode())
-    return whole.hexdigest()
-
-
-modules = sorted(Path("legc_utils").glob("*.py"))
-code = digest(*modules, Path("requirements.txt"))
-# The ledger reads what notebooks wrote, and no notebook reads the ledger
-notebook_code = digest(*(m for m in modules if m.stem != "claims"), Path("requirements.txt"))
-
-
-def source_key(path):
-    """What a notebook says: its cells, not its stored outputs."""
-    return [(c.cell_type, c.source, c.metadata.get("tags")) for c in jupytext.read(path).cells]
+code = digest(*keys.MODULES, keys.LOCK)
+notebook_code = keys.notebook_code()
 
 
 def parameters(wildcards):
@@ -61,14 +45,18 @@ def parameters(wildcards):
 
 # images first: theirs are the longest jobs
 jobs = [(n, d, p) for d in reversed(names) for n, notebook in config["notebooks"].items()
-        if kinds[d] in notebook["data"] and d in settings.get("only", {}).get(n, names) for p in notebook["protocols"]]
+        if kinds[d] in notebook["data"] and d in settings.get("only", {}).get(n, names) for p in notebook["protocols"]
+        if f"{n}/{d}-{p}" not in settings.get("skip", [])]
 pages = [f"{executed}/{n}/{d}-{p}.ipynb" for n, d, p in jobs]
-prose = ["intro", "claims", "verdict", "tables", "audit", "deviations", "fidelity", "performance", "howto", "budget", "data", "built"]
+prose = ["intro", "claims", "verdict", "sensitivity", "tables", "audit", "deviations", "fidelity", "performance", "howto", "cluster", "budget",
+         "data", "built"]
 kept = {  # tables that are not computed by this build, but shown by it
     "fidelity": [Path("book/fidelity.csv")],
     "howto": [Path("benchmarks/results/recorder.csv"), Path("benchmarks/results/constants.csv")],
     "performance": sorted(Path("benchmarks/results").glob("*.*")),
     "deviations": [Path("book/deviations.yaml")],
+    "sensitivity": [Path("book/sensitivity.csv"), Path("book/sensitivity.json")],
+    "cluster": [Path("benchmarks/cluster.py"), *sorted(Path("benchmarks/results/cluster").glob("*.*"))],
     "built": [Path("Snakefile"), Path("config.yaml")],
 }
 if typed := check_prose.problems():
@@ -122,3 +110,14 @@ rule prose:
     shell:
         "jupytext --to ipynb book/{wildcards.page}.md --output - -q 2> {log}"
         " | papermill - {output} -y {params.values:q} --no-progress-bar >> {log} 2>&1 || (tail -25 {log}; exit 1)"
+
+
+include: "sweep.smk"  # target `sweep`; its hooks are taken from the main file only
+
+
+onstart:
+    sweep_starts()
+
+
+onerror:
+    sweep_ends()

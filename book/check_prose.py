@@ -13,7 +13,7 @@ import jupytext
 
 NOT_PROSE = [  # in this order
     r"```\{(?:math|code-cell|bibliography)\}.*?```",  # directives without prose
-    r"```(?:sh|python)\n.*?```",
+    r"```(?:sh|python|yaml)\n.*?```",
     r"^:\w+:.*$",  # options of directives
     r"\$[^$]*[A-Za-z\\][^$]*\$",  # a number alone is no formula
     r"\{\w+(?::\w+)*\}`[^`]*`",  # roles, glue among them

@@ -130,3 +130,46 @@ def draw_network(ax, layers, mask, title, first=0):
     ax.set_xticklabels(names)
     ax.grid(False)
     sns.despine(ax=ax, left=True, bottom=True)
+
+
+OUTCOMES = {  # of a claim's test: colour and marker
+    "supported": (_COLOURS[0], "o"),
+    "undecided": (_COLOURS[7], "s"),
+    "contradicted": (_COLOURS[3], "v"),
+    "too few": (_COLOURS[8], "x"),
+}
+
+
+def specification_curve(found, axes, title, unit):
+    """Effects of all specifications in order of size, and below which choices make up each (Simonsohn et al. 2020).
+
+    Parameters
+    ----------
+    found : DataFrame, as `sweeps.specifications` returns
+    axes : list of str, the choices to show
+    title, unit : str, of the effect
+
+    Returns
+    -------
+    (figure, (upper, lower)) : the curve with its intervals, and the choices
+    """
+    levels = [(axis, level) for axis in axes for level in found[axis].unique()]
+    found = found.sort_values("effect", ignore_index=True)
+    heights = dict(height_ratios=[3, 0.22 * len(levels)])
+    figure, (upper, lower) = plt.subplots(2, 1, sharex=True, figsize=(9, 3.5 + 0.24 * len(levels)), gridspec_kw=heights)
+    for outcome, (colour, marker) in OUTCOMES.items():
+        part = found[found.outcome == outcome]
+        if part.empty:
+            continue
+        upper.vlines(part.index, part.low, part.high, color=colour, alpha=0.4, lw=2)
+        upper.scatter(part.index, part.effect, color=colour, marker=marker, s=20, label=f"{outcome} ({len(part)})")
+        for row, (axis, level) in enumerate(levels):
+            at = part.index[part[axis] == level]
+            lower.scatter(at, np.full(len(at), row), color=colour, marker="|", s=40)
+    upper.axhline(0, color="black", ls=":", lw=1)
+    upper.legend(fontsize="small")
+    label(upper, title, "", unit)
+    lower.set_yticks(range(len(levels)), [f"{axis}: {level}" for axis, level in levels], fontsize="small")
+    lower.invert_yaxis()
+    label(lower, "the choices behind each", "specification, by its effect", "")
+    return figure, (upper, lower)

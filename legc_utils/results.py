@@ -40,7 +40,8 @@ def git_commit():
         return None
 
 
-def _write(path, text):
+def write(path, text):
+    """Write a text so that a reader sees all of it or nothing."""
     partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
     partial.write_text(text)
     partial.replace(path)
@@ -80,8 +81,8 @@ def save(frame, notebook, dataset, protocol, out_dir, **parameters):
         "packages": {name: metadata.version(name) for name in PACKAGES},
         "seconds": round(time.monotonic() - _STARTED, 1),
     }
-    _write(path.with_suffix(".json"), json.dumps(provenance, indent=1, default=_plain) + "\n")
-    _write(path, frame.to_csv(index=False))
+    write(path.with_suffix(".json"), json.dumps(provenance, indent=1, default=_plain) + "\n")
+    write(path, frame.to_csv(index=False))
     return path
 
 

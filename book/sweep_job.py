@@ -1,0 +1,42 @@
+"""Run one point of a sweep: python book/sweep_job.py NOTEBOOK PARAMETERS(JSON) RESULT.csv
+
+The notebook writes into a folder of its own, and its rows move to RESULT.csv, with RESULT.json beside it, only when
+all of it has run. So a result that exists is whole, whenever and however a run was stopped.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import papermill
+
+
+def run(notebook, values, result):
+    """Execute the notebook and move what it saved to `result`; raises what the notebook raises."""
+    partial = result.parent.parent / "partial"
+    for left_over in partial.glob(f"{result.stem}-*"):  # of a run of this point that was killed
+        shutil.rmtree(left_over, ignore_errors=True)
+    partial.mkdir(parents=True, exist_ok=True)
+    result.parent.mkdir(parents=True, exist_ok=True)
+    start = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix=f"{result.stem}-", dir=partial) as private:
+        out_dir = str(Path(private).resolve())
+        papermill.execute_notebook(notebook, None, values | {"out_dir": out_dir}, progress_bar=False)
+        (rows,) = Path(private).rglob("*.csv")
+        about = rows.with_suffix(".json")
+        provenance = json.loads(about.read_text()) | {
+            "job_seconds": round(time.monotonic() - start, 1),
+            "sha256": hashlib.sha256(rows.read_bytes()).hexdigest(),
+        }
+        about.write_text(json.dumps(provenance, indent=1) + "\n")
+        os.replace(about, result.with_suffix(".json"))
+        os.replace(rows, result)  # last: this is what makes the point finished
+
+
+if __name__ == "__main__":
+    run(sys.argv[1], json.loads(sys.argv[2]), Path(sys.argv[3]))
