@@ -46,7 +46,7 @@ def parameters(wildcards):
 # images first: theirs are the longest jobs
 jobs = [(n, d, p) for d in reversed(names) for n, notebook in config["notebooks"].items()
         if kinds[d] in notebook["data"] and d in settings.get("only", {}).get(n, names) for p in notebook["protocols"]
-        if f"{n}/{d}-{p}" not in settings.get("skip", [])]
+        if f"{d}-{p}" not in settings.get("skip", {}).get(n, [])]
 pages = [f"{executed}/{n}/{d}-{p}.ipynb" for n, d, p in jobs]
 prose = ["intro", "claims", "verdict", "sensitivity", "tables", "audit", "deviations", "fidelity", "performance", "howto", "cluster", "budget",
          "data", "built"]
