@@ -48,6 +48,13 @@ def test_shares_of_the_time_add_up(tables):
     assert ((tables["limits"].peak_percent > 0) & (tables["limits"].peak_percent < 100)).all()
 
 
+def test_recording_takes_the_memory_that_its_cost_model_says(tables):
+    resnet = tables["recorder"].iloc[0]
+    assert resnet.weights > 10_000 and resnet.windows > 0
+    assert resnet.measured == pytest.approx(resnet.modelled, rel=0.2)
+    assert (tables["constants"] > 0).all(axis=None) and len(tables["constants"]) > 1
+
+
 @pytest.mark.parametrize(
     ("difference", "ratio", "equal", "said"),
     [
