@@ -81,7 +81,7 @@ shapes = {name: tuple(model.get_parameter(name).shape) for name in models.linear
 layers = pd.DataFrame({"shape": shapes.values(), "weights": [np.prod(s) for s in shapes.values()]}, shapes)
 layers["units"] = pd.Series(model.units)
 n_weights, work = int(layers.weights.sum()), diagnostics.multiply_adds(model, task.X_test[:1])
-layers.astype({"units": "Int64"})
+layers.astype({"units": "Int64"}).astype(object).fillna("–")
 
 # %% [markdown]
 # ## Follow, test, prune, rewind, retrain
@@ -97,7 +97,7 @@ rows = pd.concat(rows, ignore_index=True)
 rows["perplexity"] = np.exp(rows.loss)
 rows.pivot_table(index=["by", "kind", "method"], columns="target", values="accuracy", dropna=False, sort=False).dropna(
     how="all"
-).round(3)
+).round(3).fillna("–")
 
 # %% mystnb={"figure": {"caption": "Accuracy on the test set after the last epoch, against the share that is pruned: single weights over the whole network (left), whole units of every layer (right). Means over seeds with 95 % intervals; the star is where LEGC's own rule stops; dotted, the dense network.", "name": "fig-densenet"}, "image": {"alt": "Two panels of accuracy against sparsity for LEGC, magnitude and random pruning, by weight and by unit, with the dense network as a dotted line."}}
 figure, axes = plots.panels(2, figsize=(11, 4.2), sharey=True)
