@@ -112,7 +112,7 @@ class _ByPvalues(prune.BasePruningMethod):
     def _scores(module, name, pvalues):
         """p-values in the shape and on the device of the weight; several lags are reduced to the smallest."""
         weight = getattr(module, name)
-        p = np.asarray(torch.as_tensor(pvalues, dtype=torch.float64).cpu())
+        p = torch.as_tensor(pvalues, dtype=torch.float64).detach().cpu().numpy()
         if p.size != weight.numel() and p.ndim == 2 and p.shape[1] == weight.numel():
             p = p.min(axis=0)
         if p.size != weight.numel():

@@ -326,7 +326,7 @@ class LEGCRecorder:
             if self._error is None:
                 raise ValueError("error=None, but the recorder was given no error function; give one error a window")
             error = self._errors
-        error = np.asarray(torch.as_tensor(error, dtype=torch.float64))
+        error = torch.as_tensor(error, dtype=torch.float64).detach().cpu().numpy()
         if error.shape != (self.n_windows,):
             raise ValueError(f"error has shape {error.shape}; allowed: ({self.n_windows},), one for each window")
         if not np.isfinite(error).all():
