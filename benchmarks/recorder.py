@@ -34,6 +34,7 @@ def one_thread():
         numba.set_num_threads(threads[1])
 
 
+@one_thread()
 def resnet(quick=False):
     """The small ResNet on MNIST-5k, all weights followed, in turn with plain training: one row.
 
@@ -41,11 +42,6 @@ def resnet(quick=False):
     within a turn); bytes a weight as measured and as modelled. On one thread each, as the chapters run: networks this
     small do not gain from a second.
     """
-    with one_thread():
-        return _resnet(quick)
-
-
-def _resnet(quick):
     task = sparsity.image_task(datasets.load("mnist5k"))
     protocol = protocols.get("published", window=50, batch_size=32, rate=0.05, recorded_epochs=1 if quick else 3)
     steps = sparsity.n_steps(task, protocol)
@@ -70,16 +66,13 @@ def _resnet(quick):
     )])  # fmt: skip
 
 
+@one_thread()
 def constants(quick=False):
     """By window: microseconds of one core for each weight, for a step, an exponent, and a test of 100 windows, 14 lags.
 
     Exponents and tests run on all cores, so divide by their number; steps do not.
     """
-    with one_thread():
-        return _constants(500 if quick else N_WEIGHTS, 2 if quick else 5)
-
-
-def _constants(n, turns):
+    n, turns = (500, 2) if quick else (N_WEIGHTS, 5)
     layer = torch.nn.Linear(n // 100, 100, bias=False)
     rng = np.random.default_rng(0)
     target, series = rng.normal(size=100), rng.normal(size=(100, n))

@@ -330,11 +330,10 @@ def prune_parameters(model, pvalues, method=LEGCUnstructured, **options):
     ValueError
         For a name that the model does not have, and as `apply`; the model is left as it was.
     """
-    where = {}
+    where, modules = {}, dict(model.named_modules())
     for full, p in pvalues.items():
         path, _, name = full.rpartition(".")
-        known = {n for n, _ in model.named_modules()}
-        module = model.get_submodule(path) if path in known else None
+        module = modules.get(path)
         if not isinstance(getattr(module, name, None), torch.Tensor):
             raise ValueError(
                 f"the model has no parameter {full!r}; allowed: {', '.join(dict(model.named_parameters()))}"
