@@ -9,6 +9,8 @@ from ast import literal_eval
 from dataclasses import dataclass, replace
 from dataclasses import fields as dataclass_fields
 
+from legc_utils import portable
+
 HELDOUT = ("wine", "wdbc", "digits")  # not the paper's; no part in choosing anything
 IMAGES = ("mnist5k", "mnist")
 DATASETS = ("cancer", "titanic", "banknote", "iris", "iris3f", "vowel", *IMAGES, *HELDOUT)
@@ -205,6 +207,8 @@ def from_parameters(namespace, allowed, datasets=DATASETS):
         need(name, lambda v: v is None or whole(v), "a whole number of at least 1")
     fields = {f.name for f in dataclass_fields(Protocol)} - {"dataset"}
     changes = {k: v for k, v in values.items() if k in fields and v is not None}
+    if notice := portable.settle():
+        print(notice)
     return get(values["protocol"], values["dataset"], **changes)
 
 
