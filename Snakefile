@@ -48,10 +48,10 @@ jobs = [(n, d, p) for d in reversed(names) for n, notebook in config["notebooks"
         if kinds[d] in notebook["data"] and d in settings.get("only", {}).get(n, names) for p in notebook["protocols"]
         if f"{d}-{p}" not in settings.get("skip", {}).get(n, [])]
 pages = [f"{executed}/{n}/{d}-{p}.ipynb" for n, d, p in jobs]
-prose = ["intro", "claims", "verdict", "sensitivity", "tables", "audit", "deviations", "fidelity", "performance", "howto", "cluster", "budget",
-         "data", "built"]
+prose = ["intro", "claims", "verdict", "sensitivity", "tables", "audit", "deviations", "fidelity", "performance", "rerun", "howto", "cluster",
+         "budget", "data", "built"]
 kept = {  # tables that are not computed by this build, but shown by it
-    "claims": [Path("book/claims.csv"), Path("book/claims_epyc.csv")],
+    "rerun": sorted(Path("notebooks").glob("*.py")),
     "fidelity": [Path("book/fidelity.csv")],
     "howto": [Path("benchmarks/results/recorder.csv"), Path("benchmarks/results/constants.csv")],
     "performance": sorted(Path("benchmarks/results").glob("*.*")),

@@ -49,7 +49,7 @@ def rerun_box(notebook, parameters, repository):
         "After `make book` or `make test`, with other values if you like:\n\n"
         f"~~~sh\nPATH=\"$PWD/.venv/bin:$PATH\" papermill notebooks/{notebook}.ipynb out.ipynb -y '{values}'\n~~~\n\n"
         f"{{download}}`The executed notebook <{parameters['dataset']}.ipynb>` holds what you see here. "
-        "[](../rerun.md) explains every parameter. "
+        "[](../rerun.ipynb) explains every parameter. "
         f"Without an installation: [in Binder]({binder}), or [in Colab]({colab}) after "
         f"`!pip install git+{repository['url']}`.\n```"
     )

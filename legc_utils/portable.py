@@ -11,7 +11,7 @@ import sys
 
 from llvmlite import binding
 
-# Read by the libraries when torch is first imported. Each of the three is needed (Deep-MI/FastSurfer, pull request 892).
+# Read by the libraries when torch is first imported. All three are needed (Deep-MI/FastSurfer, pull request 892).
 SETTINGS = {"ATEN_CPU_CAPABILITY": "avx2", "ONEDNN_MAX_CPU_ISA": "AVX2", "MKL_CBWR": "COMPATIBLE"}
 
 

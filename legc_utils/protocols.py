@@ -5,9 +5,11 @@ Two columns of a table differ only in the named fields of two protocols.
 oddities included. `corrected` is what a careful statistician would do instead.
 """
 
+import tempfile
 from ast import literal_eval
 from dataclasses import dataclass, replace
 from dataclasses import fields as dataclass_fields
+from pathlib import Path
 
 from legc_utils import portable
 
@@ -156,7 +158,8 @@ def get(protocol="published", dataset="", **changes):
 def from_parameters(namespace, allowed, datasets=DATASETS):
     """Check a notebook's papermill parameters before any work, and return the `Protocol` that they ask for.
 
-    papermill itself only warns of a parameter that does not exist, and passes lists as text.
+    papermill itself only warns of a parameter that does not exist, and passes lists as text. The folder `out_dir` is
+    made if it is missing. Here too, `portable.settle` fixes how torch computes; a line is printed if it cannot.
 
     Parameters
     ----------
@@ -164,8 +167,7 @@ def from_parameters(namespace, allowed, datasets=DATASETS):
         The notebook's globals(), read after its parameters cell. Parameters given as text ("[0, 1]") are
         replaced in it by their values.
     allowed : str
-        The names in the notebook's parameters cell, separated by blanks. Any that is also a field of `Protocol`
-        (window, overlap, alpha, …) overrides the data set's value unless it is None.
+        The names in the notebook's parameters cell, separated by blanks.
     datasets : sequence of str
         The data sets that the notebook can work on.
 
@@ -183,6 +185,19 @@ def from_parameters(namespace, allowed, datasets=DATASETS):
             raise ValueError(f"parameter {name}={namespace[name]!r} does not exist here; allowed: {', '.join(allowed)}")
     values = {name: _from_text(namespace[name]) for name in allowed}
     namespace.update(values)
+    choices = choose(values, datasets)
+    _check_folder("out_dir", values["out_dir"])
+    if notice := portable.settle():
+        print(notice)
+    return choices
+
+
+def choose(values, datasets=DATASETS):
+    """The `Protocol` that parameters of a notebook (name -> value) ask for, each of them checked.
+
+    Any that is also a field of `Protocol` (window, overlap, alpha, …) overrides the data set's value unless it is None.
+    Raises ValueError, naming the parameter, its value and what is allowed.
+    """
 
     def need(name, ok, what):
         if name in values and not ok(values[name]):
@@ -207,9 +222,17 @@ def from_parameters(namespace, allowed, datasets=DATASETS):
         need(name, lambda v: v is None or whole(v), "a whole number of at least 1")
     fields = {f.name for f in dataclass_fields(Protocol)} - {"dataset"}
     changes = {k: v for k, v in values.items() if k in fields and v is not None}
-    if notice := portable.settle():
-        print(notice)
     return get(values["protocol"], values["dataset"], **changes)
+
+
+def _check_folder(name, folder):
+    """Make the folder if need be, and see that a file can be written there before hours go into what it would hold."""
+    try:
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=folder).close()
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise ValueError(f"{name}={folder!r} cannot be written to ({reason}); give a folder, new or your own") from None
 
 
 def _from_text(value):

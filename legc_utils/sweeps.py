@@ -55,7 +55,7 @@ def defaults(notebook, folder="notebooks"):
         _refuse("notebook", notebook, f"one of {', '.join(SWEEPABLE)}")
     cells = nbformat.read(Path(folder) / f"{notebook}.ipynb", as_version=4).cells
     source = next(c.source for c in cells if "parameters" in c.metadata.get("tags", []))
-    found = {node.targets[0].id: ast.literal_eval(node.value) for node in ast.parse(source).body}
+    found = {node.target.id: ast.literal_eval(node.value) for node in ast.parse(source).body}
     del found["out_dir"]
     return found
 
@@ -113,7 +113,7 @@ def check(points, notebook):
     kind, loaded, wrong = SWEEPABLE[notebook], {}, []
     for point in points:
         try:
-            choices = protocols.from_parameters(point | {"out_dir": "results"}, " ".join([*point, "out_dir"]))
+            choices = protocols.choose(point)
             data = point["dataset"], point["protocol"]
             if data not in loaded:
                 if reason := datasets.unavailable(point["dataset"], download=True):

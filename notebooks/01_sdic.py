@@ -37,13 +37,13 @@
 # If $g_j$ merely drifts, $\lambda_j$ decays like $1/t$.
 
 # %% tags=["parameters"]
-dataset = "cancer"
-protocol = "published"
-seeds = [0, 1]
-delta0 = 1e-6
-window = None  # None: the data set's own
-overlap = None
-out_dir = "results"
+dataset: str = "cancer"  # cancer, titanic, banknote, iris, iris3f, vowel, mnist5k, mnist, wine, wdbc or digits
+protocol: str = "published"  # published (the paper, oddities included) or corrected
+seeds: list = [0, 1]  # whole numbers; one network a seed
+delta0: float = 1e-6  # size of the nudge to an initial weight
+window: int = None  # iterates a window of the full run; None: the data set's own
+overlap: float = None  # share of a window that the next one repeats; None: the protocol's
+out_dir: str = "results"  # folder for the rows: CSV, and JSON that says where they came from
 
 # %%
 from legc_utils import protocols

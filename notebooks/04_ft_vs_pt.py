@@ -35,15 +35,15 @@
 # [the next chapter](05_baselines.ipynb) looks at them more closely.
 
 # %% tags=["parameters"]
-dataset = "cancer"
-protocol = "published"
-seeds = [0, 1]
-window = None  # None: the data set's own
-overlap = None
-max_lag = None
-alpha = None
-rule = None
-out_dir = "results"
+dataset: str = "cancer"  # cancer, titanic, banknote, iris, iris3f, vowel, mnist5k, mnist, wine, wdbc or digits
+protocol: str = "published"  # published (the paper, oddities included) or corrected
+seeds: list = [0, 1]  # whole numbers; one network a seed
+window: int = None  # iterates a window of the full run; None: the data set's own
+overlap: float = None  # share of a window that the next one repeats; None: the protocol's
+max_lag: int = None  # largest lag of the full run's Granger test, in windows; None: the data set's own
+alpha: float = None  # level of LEGC's test; None: the protocol's
+rule: str = None  # noncausal (prune what does not predict the error) or causal (the reverse); None: the protocol's
+out_dir: str = "results"  # folder for the rows: CSV, and JSON that says where they came from
 
 # %%
 from legc_utils import protocols

@@ -36,12 +36,12 @@
 # pruned network with its dense parent, and dense networks of different seeds *with each other*.
 
 # %% tags=["parameters"]
-dataset = "cancer"
-protocol = "published"
-seeds = [0, 1]
-alpha = None  # None: the protocol's own
-rule = None
-out_dir = "results"
+dataset: str = "cancer"  # cancer, titanic, banknote, iris, iris3f, vowel, mnist5k, mnist, wine, wdbc or digits
+protocol: str = "published"  # published (the paper, oddities included) or corrected
+seeds: list = [0, 1]  # whole numbers; one network a seed
+alpha: float = None  # level of LEGC's test; None: the protocol's
+rule: str = None  # noncausal (prune what does not predict the error) or causal (the reverse); None: the protocol's
+out_dir: str = "results"  # folder for the rows: CSV, and JSON that says where they came from
 
 # %%
 from legc_utils import protocols

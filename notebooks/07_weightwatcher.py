@@ -34,12 +34,12 @@
 # control: what would layers get that were never trained?
 
 # %% tags=["parameters"]
-dataset = "mnist5k"
-protocol = "published"
-seeds = [0]
-alpha = None  # level of LEGC's test; None: the protocol's own
-rule = None
-out_dir = "results"
+dataset: str = "mnist5k"  # cancer, titanic, banknote, iris, iris3f, vowel, mnist5k, mnist, wine, wdbc or digits
+protocol: str = "published"  # published (the paper, oddities included) or corrected
+seeds: list = [0]  # whole numbers; one network a seed
+alpha: float = None  # level of LEGC's test; None: the protocol's
+rule: str = None  # noncausal (prune what does not predict the error) or causal (the reverse); None: the protocol's
+out_dir: str = "results"  # folder for the rows: CSV, and JSON that says where they came from
 
 # %%
 from legc_utils import protocols

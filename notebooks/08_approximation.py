@@ -35,10 +35,10 @@
 # output), prune them, and look at the slope of $\log D$ against $\log h$.
 
 # %% tags=["parameters"]
-dataset = "cancer"
-protocol = "published"
-seeds = [0, 1]
-out_dir = "results"
+dataset: str = "cancer"  # cancer, titanic, banknote, iris, iris3f, vowel, mnist5k, mnist, wine, wdbc or digits
+protocol: str = "published"  # published (the paper, oddities included) or corrected
+seeds: list = [0, 1]  # whole numbers; one network a seed
+out_dir: str = "results"  # folder for the rows: CSV, and JSON that says where they came from
 
 # %%
 from legc_utils import protocols

@@ -36,12 +36,12 @@
 # of the Hessian, the edge of stability.
 
 # %% tags=["parameters"]
-dataset = "cancer"
-protocol = "published"
-seeds = [0, 1]
-window = None  # None: the data set's own
-overlap = None
-out_dir = "results"
+dataset: str = "cancer"  # cancer, titanic, banknote, iris, iris3f, vowel, mnist5k, mnist, wine, wdbc or digits
+protocol: str = "published"  # published (the paper, oddities included) or corrected
+seeds: list = [0, 1]  # whole numbers; one network a seed
+window: int = None  # iterates a window of the full run; None: the data set's own
+overlap: float = None  # share of a window that the next one repeats; None: the protocol's
+out_dir: str = "results"  # folder for the rows: CSV, and JSON that says where they came from
 
 # %%
 from legc_utils import protocols

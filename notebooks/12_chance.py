@@ -35,14 +35,14 @@
 # output; they are kept by name only. The *effective* sparsity counts them as pruned {cite}`vysogorets2023`.
 
 # %% tags=["parameters"]
-dataset = "cancer"
-protocol = "published"
-seeds = [0, 1]
-draws = 10  # random masks a seed and sparsity, and runs whose error serves as a placebo
-window = None  # None: the data set's own
-overlap = None
-max_lag = None
-out_dir = "results"
+dataset: str = "cancer"  # cancer, titanic, banknote, iris, iris3f, vowel, mnist5k, mnist, wine, wdbc or digits
+protocol: str = "published"  # published (the paper, oddities included) or corrected
+seeds: list = [0, 1]  # whole numbers; one network a seed
+draws: int = 10  # random masks a seed and sparsity, and runs whose error serves as a placebo
+window: int = None  # iterates a window of the full run; None: the data set's own
+overlap: float = None  # share of a window that the next one repeats; None: the protocol's
+max_lag: int = None  # largest lag of the full run's Granger test, in windows; None: the data set's own
+out_dir: str = "results"  # folder for the rows: CSV, and JSON that says where they came from
 
 # %%
 from legc_utils import protocols

@@ -34,16 +34,16 @@
 # in points.
 
 # %% tags=["parameters"]
-dataset = "mnist5k"
-protocol = "published"
-seeds = [0]
-sparsities = [0.5, 0.9]
-draws = 1  # random masks a seed and sparsity
-recorded_epochs = 3  # of every training
-window = 20
-overlap = None  # None: the protocol's
-max_lag = 5
-out_dir = "results"
+dataset: str = "mnist5k"  # mnist5k or mnist
+protocol: str = "published"  # published (the paper, oddities included) or corrected
+seeds: list = [0]  # whole numbers; one network a seed
+sparsities: list = [0.5, 0.9]  # shares of the weights to prune, rising
+draws: int = 1  # random masks a seed and sparsity
+recorded_epochs: int = 3  # epochs of every training
+window: int = 20  # iterates a window of the full run; None: the data set's own
+overlap: float = None  # share of a window that the next one repeats; None: the protocol's
+max_lag: int = 5  # largest lag of the full run's Granger test, in windows; None: the data set's own
+out_dir: str = "results"  # folder for the rows: CSV, and JSON that says where they came from
 
 # %%
 from legc_utils import protocols

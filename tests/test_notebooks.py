@@ -76,6 +76,26 @@ def test_wrong_parameters_stop_in_the_validation_cell(tmp_path, name, value, sai
     assert not list(tmp_path.rglob("*.csv"))
 
 
+@pytest.mark.parametrize("source", SOURCES, ids=NAMES)
+def test_papermill_knows_every_parameter_by_type_and_meaning(source):
+    found = papermill.inspect_notebook(source.with_suffix(".ipynb"))
+    assert {"dataset", "protocol", "seeds", "out_dir"} <= set(found)
+    for name, parameter in found.items():
+        assert parameter["inferred_type_name"] in ("str", "int", "float", "list"), name
+        assert len(parameter["help"].split()) >= 3 or name == "dataset", name
+
+
+@pytest.mark.parametrize("source", SOURCES, ids=NAMES)
+def test_a_folder_that_cannot_be_written_to_stops_before_any_work(tmp_path, source):
+    (tmp_path / "results").write_text("in the way")
+    out, given = tmp_path / "out.ipynb", {"out_dir": "results/mine"}
+    with pytest.raises(papermill.PapermillExecutionError) as error:
+        papermill.execute_notebook(source.with_suffix(".ipynb"), out, given, cwd=tmp_path, progress_bar=False)
+    assert error.value.ename == "ValueError" and "out_dir='results/mine' cannot be written to" in error.value.evalue
+    ran = [c for c in nbformat.read(out, as_version=4).cells if c.cell_type == "code" and c.get("execution_count")]
+    assert len(ran) <= 3, "parameters, injected parameters, validation"
+
+
 @pytest.mark.parametrize(("name", "value", "said"), [
     ("window", 10**6, ["window=1000000", "longer than"]),
     ("max_lag", 60, ["max_lag=60", "up to"]),

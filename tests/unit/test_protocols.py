@@ -1,6 +1,7 @@
 """Protocols: the numbers of the paper, and no way to change them by accident."""
 
 from dataclasses import FrozenInstanceError, fields
+from pathlib import Path
 
 import pytest
 
@@ -91,9 +92,22 @@ ALLOWED = "dataset protocol seeds out_dir window"
 GIVEN = {"dataset": "iris", "protocol": "published", "seeds": [0, 1], "out_dir": "results", "window": None}
 
 
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path, monkeypatch):
+    """`out_dir` is made where it is missing."""
+    monkeypatch.chdir(tmp_path)
+
+
 def test_parameters_become_a_protocol():
     assert protocols.from_parameters(dict(GIVEN), ALLOWED) == protocols.get("published", "iris")
     assert protocols.from_parameters(GIVEN | {"window": 80}, ALLOWED).window == 80
+
+
+@pytest.mark.parametrize("folder", ["file", "file/inside", "/proc/results", "nul\0"])
+def test_a_folder_that_cannot_be_written_to_is_refused(folder):
+    Path("file").write_text("in the way")
+    with pytest.raises(ValueError, match="out_dir=.*cannot be written to"):
+        protocols.from_parameters(GIVEN | {"out_dir": folder}, ALLOWED)
 
 
 def test_lists_given_as_text_are_read():

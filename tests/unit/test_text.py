@@ -25,14 +25,13 @@ def test_a_text_is_no_table():
     with pytest.raises(ValueError, match="dataset='pydoc' is a text, see load_text; allowed here: cancer"):
         datasets.load("pydoc")
     with pytest.raises(ValueError, match="dataset='pydoc' is not allowed; give one of cancer.*"):
-        protocols.from_parameters(dict(PARAMETERS), " ".join(PARAMETERS))
+        protocols.choose(PARAMETERS)
 
 
 def test_a_chapter_on_texts_takes_texts_only():
-    allowed = " ".join(PARAMETERS)
-    assert protocols.from_parameters(dict(PARAMETERS), allowed, protocols.TEXTS).dataset == "pydoc"
+    assert protocols.choose(PARAMETERS, protocols.TEXTS).dataset == "pydoc"
     with pytest.raises(ValueError, match="dataset='cancer' is not allowed; give one of pydoc"):
-        protocols.from_parameters(PARAMETERS | {"dataset": "cancer"}, allowed, protocols.TEXTS)
+        protocols.choose(PARAMETERS | {"dataset": "cancer"}, protocols.TEXTS)
 
 
 def test_the_data_page_lists_it():
@@ -42,9 +41,8 @@ def test_the_data_page_lists_it():
 
 @pytest.mark.parametrize("value", [[], [0.0], [1.0], [0.9, 0.5], [0.5, 0.5], 0.5, ["x"]])
 def test_sparsities_are_rising_shares(value):
-    given = PARAMETERS | {"sparsities": value}
     with pytest.raises(ValueError, match="sparsities=.*rising list of shares"):
-        protocols.from_parameters(given, " ".join(given), protocols.TEXTS)
+        protocols.choose(PARAMETERS | {"sparsities": value}, protocols.TEXTS)
 
 
 def test_every_piece_is_in_one_part_and_its_answer_is_one_character_ahead():
