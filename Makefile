@@ -23,8 +23,10 @@ pdf: book chromium
 	 --virtual-time-budget=60000 --print-to-pdf=$(OUT)/_build/legcnet.pdf $(OUT)/_build/print/_build/singlehtml/index.html
 	@echo $(OUT)/_build/legcnet.pdf
 
-# One thread a process: two processes share two cores, and threads that wait for each other cost more than they give
-test: export OMP_NUM_THREADS = 1
+# One thread a process: two processes share two cores, and threads that wait for each other cost more than they give.
+# Numba's count as well: its threads are OpenMP's, and so torch's.
+test notebooks: export OMP_NUM_THREADS = 1
+test notebooks: export NUMBA_NUM_THREADS = 1
 test: install chromium lint
 	pytest -n 2 --dist loadfile tests --ignore tests/test_book.py
 	pytest -n 2 --doctest-modules --doctest-glob=README.md legc_utils README.md

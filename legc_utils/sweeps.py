@@ -55,7 +55,8 @@ def defaults(notebook, folder="notebooks"):
         _refuse("notebook", notebook, f"one of {', '.join(SWEEPABLE)}")
     cells = nbformat.read(Path(folder) / f"{notebook}.ipynb", as_version=4).cells
     source = next(c.source for c in cells if "parameters" in c.metadata.get("tags", []))
-    found = {node.target.id: ast.literal_eval(node.value) for node in ast.parse(source).body}
+    target = lambda node: node.target if isinstance(node, ast.AnnAssign) else node.targets[0]
+    found = {target(node).id: ast.literal_eval(node.value) for node in ast.parse(source).body}
     del found["out_dir"]
     return found
 
