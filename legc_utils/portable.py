@@ -15,6 +15,11 @@ from llvmlite import binding
 SETTINGS = {"ATEN_CPU_CAPABILITY": "avx2", "ONEDNN_MAX_CPU_ISA": "AVX2", "MKL_CBWR": "COMPATIBLE"}
 
 
+def supported():
+    """Whether this processor has AVX2, and so can run the code that the book's numbers come from: bool."""
+    return bool(binding.get_host_cpu_features().get("avx2"))
+
+
 def settle():
     """Make what torch computes from here on independent of the processor's model.
 
@@ -25,7 +30,7 @@ def settle():
     str or None
         None if numbers are portable, else one line that says why they are not.
     """
-    if not binding.get_host_cpu_features().get("avx2"):
+    if not supported():
         return "This processor has no AVX2: networks trained with torch may differ from the book's."
     if all(os.environ.get(name) == value for name, value in SETTINGS.items()):
         return None

@@ -16,7 +16,7 @@ import yaml
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import sync_playwright
 
-from legc_utils import margins, results
+from legc_utils import margins, portable, results
 
 ROOT = Path(__file__).parent.parent
 HTML = ROOT / "_build/quick/_build/html"
@@ -166,6 +166,9 @@ def test_equations_and_figures_are_numbered(toc, browser):
 
 @pytest.mark.parametrize("path", REFERENCES, ids=lambda p: f"{p.parent.name}-{p.stem}")
 def test_a_fresh_run_gives_the_reference_results(toc, path):
+    by_torch = path.stem.startswith("mnist5k") or path.parent.name in ("14_resnet", "15_densenet", "16_transformer")
+    if by_torch and not portable.supported():
+        pytest.skip("what torch trains ends elsewhere on this processor")
     kept, fresh = (pd.read_csv(root / path.relative_to(REFERENCE)) for root in (REFERENCE, RESULTS))
     tolerance, columns = margins.REFERENCE.get(path.parent.name, margins.REFERENCE["default"])
     columns = columns or list(kept.columns)

@@ -9,6 +9,7 @@ import pytest
 
 from legc_utils import portable
 
+pytestmark = pytest.mark.skipif(not portable.supported(), reason="other processors than x86-64 with AVX2 differ")
 ROOT = Path(__file__).parent.parent
 # What makes the libraries choose as they would on that processor
 PROCESSORS = {
