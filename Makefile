@@ -29,7 +29,7 @@ test notebooks: export OMP_NUM_THREADS = 1
 test notebooks: export NUMBA_NUM_THREADS = 1
 test: install chromium lint
 	pytest -n 2 --dist loadfile tests --ignore tests/test_book.py
-	pytest -n 2 --doctest-modules --doctest-glob=README.md legc_utils README.md
+	pytest -n 2 --doctest-modules --doctest-glob=README.md legc_utils book/study README.md
 	pytest -n 2 --dist loadfile --nbval --nbval-cell-timeout 600 notebooks
 	pytest tests/test_book.py
 
@@ -39,7 +39,7 @@ bench: install
 
 # Store the outputs that nbval compares (quick profile: the notebooks' own defaults)
 notebooks: install
-	python book/refresh.py
+	python book/build/refresh.py
 
 # Keep the results of the quick profile as what tests compare a fresh run with
 reference: install
@@ -69,7 +69,7 @@ cluster-bench: install
 lint: install
 	ruff check .
 	ruff format --check .
-	python book/check_prose.py
+	python book/build/check_prose.py
 
 install: $(VENV)/installed
 

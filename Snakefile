@@ -8,9 +8,9 @@ import json
 import sys
 from pathlib import Path
 
-from legc_utils import datasets
+from study import texts
 
-sys.path.insert(0, "book")
+sys.path.insert(0, "book/build")
 import check_prose
 import keys
 from keys import digest, source_key
@@ -24,7 +24,7 @@ if profile not in config["profiles"]:
     raise ValueError(f"profile={profile!r} is unknown; allowed: {', '.join(config['profiles'])}")
 settings = config["profiles"][profile]
 kinds = {d: kind for kind, members in settings.items() if isinstance(members, list) for d in members}
-skipped = {d: reason for d in kinds if (reason := datasets.unavailable(d))}
+skipped = {d: reason for d in kinds if (reason := texts.unavailable(d))}
 names = [d for d in kinds if d not in skipped]
 for reason in skipped.values():
     print(reason)
@@ -75,9 +75,9 @@ rule html:
     log:
         f"{executed}/log/html.log",
     shell:
-        "(python book/stage.py {profile} {out}/_build/stage {names} && "
+        "(python book/build/stage.py {profile} {out}/_build/stage {names} && "
         "jupyter-book build {out}/_build/stage --path-output {out} -W -n --keep-going && "
-        "python book/tidy_pages.py {out}/_build/html) > {log} 2>&1 || "
+        "python book/build/tidy_pages.py {out}/_build/html) > {log} 2>&1 || "
         "(tail -40 {log}; exit 1)"
 
 
@@ -89,7 +89,7 @@ rule notebook:
     params:
         values=lambda w: json.dumps(parameters(w)),
         key=lambda w: digest(
-            notebook_code, datasets.checksum(w.dataset), parameters(w), source_key(f"notebooks/{w.notebook}.ipynb")
+            notebook_code, texts.checksum(w.dataset), parameters(w), source_key(f"notebooks/{w.notebook}.ipynb")
         ),
     log:
         f"{executed}/log/{{notebook}}-{{dataset}}-{{protocol}}.log",

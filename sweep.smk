@@ -10,9 +10,11 @@ import sys
 import threading
 from pathlib import Path
 
-from legc_utils import datasets, sweeps
+from legc_utils import datasets
 
-sys.path.insert(0, "book")
+from study import sweeps
+
+sys.path.insert(0, "book/build")
 import keys
 
 
@@ -107,7 +109,7 @@ rule point:
     log:
         f"{sweep_folder}/log/{{name}}.log",
     shell:
-        "NUMBA_NUM_THREADS=1 OMP_NUM_THREADS=1 python book/sweep_job.py {params.notebook} {params.values:q} {output}"
+        "NUMBA_NUM_THREADS=1 OMP_NUM_THREADS=1 python book/build/sweep_job.py {params.notebook} {params.values:q} {output}"
         " > {log} 2>&1 || (tail -25 {log}; exit 1)"
 
 

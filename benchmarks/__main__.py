@@ -15,7 +15,7 @@ from pathlib import Path
 import numba
 
 from benchmarks import compare, limits, memory, recorder, scaling
-from legc_utils import results
+from study import results
 
 PACKAGES = ("neurokit2", "nolds", "numba", "numpy", "scipy", "statsmodels", "torch")
 

@@ -9,8 +9,9 @@ import numpy as np
 import pandas as pd
 import torch
 
-from legc_utils import datasets, granger, models, protocols, sparsity
+from legc_utils import datasets, granger, protocols
 from legc_utils.recorder import LEGCRecorder, bytes_per_weight
+from study import networks, sparsity
 
 N_WEIGHTS, REPEATS = 20_000, 5  # for the constants
 
@@ -47,7 +48,7 @@ def resnet(quick=False):
     steps = sparsity.n_steps(task, protocol)
 
     def run(recorded):
-        model = sparsity.draw(models.ResNet, 0)
+        model = sparsity.draw(networks.ResNet, 0)
         recorder = LEGCRecorder(model, protocol.window) if recorded else None
         seconds = _seconds(lambda: sparsity.train(model, task, protocol, 0, recorder))
         return seconds, recorder

@@ -17,7 +17,7 @@ from statsmodels.tools.sm_exceptions import InfeasibleTestError
 from statsmodels.tsa.ar_model import ar_select_order
 from statsmodels.tsa.stattools import adfuller, grangercausalitytests
 
-from legc_utils.protocols import CHOICES, check_choices
+from legc_utils.protocols import CHOICES, check_choices, check_finite, check_whole
 
 TESTS = CHOICES["test"]
 _BLOCK = 64  # series worked on together: long enough for vector code to pay, short enough for the cache
@@ -211,15 +211,13 @@ def granger_pvalues(target, series, max_lag=14, test="ssr_chi2test"):
     """
     target, series = np.asarray(target, dtype=np.float64), np.asarray(series, dtype=np.float64)
     check_choices(test=test)
-    if not isinstance(max_lag, int | np.integer) or max_lag < 1:
-        raise ValueError(f"max_lag={max_lag!r} is not allowed; give a whole number of at least 1")
+    check_whole(max_lag=max_lag)
     if target.ndim != 1 or series.ndim != 2 or len(target) != len(series):
         raise ValueError(f"target {target.shape} and series {series.shape} do not fit; allowed: (n,) and (n, n_series)")
-    if not np.isfinite(target).all():
-        raise ValueError("target holds NaN or infinite values; allowed: finite numbers")
+    check_finite(target=target)
     T, n = series.shape
     pvalues = np.full((max_lag, n), np.nan)
-    L = min(max_lag, max(0, (T - 2) // 3))
+    L = min(max_lag, longest_lag(T))
     if L == 0 or not n or np.ptp(target) == 0:
         return pvalues
 
@@ -261,6 +259,22 @@ def _survival(test, lags, n_obs, ratio):
         return np.hstack(list(pool.map(p, np.array_split(ratio, threads, axis=1))))
 
 
+def longest_lag(n_windows, difference=False):
+    """The largest lag that so many windows can test, int, 0 or more: n_windows must exceed 3·lag + 1."""
+    return max(0, (n_windows - difference - 2) // 3)
+
+
+def check_lag(max_lag, n_windows, difference=False):
+    """Raise ValueError, saying what is allowed, unless so many windows can test up to max_lag; returns max_lag."""
+    check_whole(max_lag=max_lag)
+    if max_lag > (most := longest_lag(n_windows, difference)):
+        raise ValueError(
+            f"max_lag={max_lag} needs at least {3 * max_lag + 2 + difference} windows, and there are {n_windows}; "
+            f"allowed here: {f'max_lag up to {most}' if most else 'a longer run or a smaller window'}"
+        )
+    return max_lag
+
+
 def bic_lag(target, max_lag):
     """The lag with the least BIC in the target's autoregression, at least 1: one lag, chosen without the series."""
     with warnings.catch_warnings():
@@ -284,14 +298,13 @@ def _adf_pvalue(series):
 
 
 def protocol_pvalues(target, series, protocol, max_lag):
-    """p-values as a protocol wants them, ready for `pruning.legc_mask`.
+    """p-values as a protocol wants them, ready for `selection.legc_mask`.
 
     target (n_windows,), series (n_windows, n_series). `lag_choice` "min" keeps all lags, "bic" one row.
     With `difference`, every series with a unit root is differenced, and so is the target; that costs one window.
     Raises ValueError if too few windows are left for max_lag.
     """
-    if len(target) - protocol.difference <= 3 * max_lag + 1:
-        raise ValueError(f"max_lag={max_lag} is too large for {len(target)} windows; allowed: below a third of them")
+    check_lag(max_lag, len(target), protocol.difference)
     if protocol.difference:
         series = np.array(series, dtype=np.float64)
         rooted = [has_unit_root(column) for column in series.T]
@@ -304,56 +317,3 @@ def protocol_pvalues(target, series, protocol, max_lag):
     else:
         pvalues = granger_pvalues(target, series, max_lag, protocol.test)
     return pvalues if protocol.p_decimals is None else np.round(pvalues, protocol.p_decimals)
-
-
-def toda_yamamoto(target, series, lag, extra=1):
-    """p-values of Granger tests in levels that stay valid with unit roots (Toda & Yamamoto 1995).
-
-    The regression has lag + extra lags of both sides; the F test concerns the first `lag` lags of the series only.
-
-    Parameters
-    ----------
-    target : float array (n_windows,)
-    series : float array (n_windows, n_series)
-    lag : int
-    extra : int
-        Largest order of integration that is thought possible.
-
-    Returns
-    -------
-    float64 (n_series,); NaN for a constant target or series, a series with NaN, or a perfect fit.
-
-    Raises
-    ------
-    ValueError
-        For lag or extra below 1, or too few windows for them.
-    """
-    y, x = np.asarray(target, dtype=np.float64), np.asarray(series, dtype=np.float64)
-    for name, value in (("lag", lag), ("extra", extra)):
-        if not isinstance(value, int | np.integer) or value < 1:
-            raise ValueError(f"{name}={value!r} is not allowed; give a whole number of at least 1")
-    p, T = lag + extra, len(y)
-    dof = T - p - 2 * p - 1
-    if dof < 1:
-        raise ValueError(f"lag={lag} with extra={extra} needs more than {3 * p + 1} windows; given {T}")
-    pvalues = np.full(x.shape[1], np.nan)
-    usable = np.isfinite(x).all(axis=0) & (np.ptp(x, axis=0) > 0)
-    if np.ptp(y) == 0 or not usable.any():
-        return pvalues
-    past = lambda z: np.stack([z[p - k : T - k] for k in range(1, p + 1)], axis=-1)
-    y, x = (y - y.mean()) / y.std(), x[:, usable]
-    x = (x - x.mean(axis=0)) / x.std(axis=0)
-    x = past(x).swapaxes(0, 1)  # (n_usable, T - p, p)
-    always = np.broadcast_to(np.column_stack([np.ones(T - p), past(y)]), (len(x), T - p, p + 1))
-
-    def left(design):
-        """What is left of y[p:] after regression on each of a stack of designs: sums of squares."""
-        q = np.linalg.qr(design)[0]
-        return ((y[p:] - (q @ (q.swapaxes(1, 2) @ y[p:, None]))[..., 0]) ** 2).sum(axis=1)
-
-    joint = left(np.concatenate([always, x], axis=2))
-    explained = left(np.concatenate([always, x[:, :, lag:]], axis=2)) - joint
-    with np.errstate(all="ignore"):
-        found = special.fdtrc(lag, dof, explained / lag / (joint / dof))
-    pvalues[usable] = np.where(joint > 1e-12 * T, found, np.nan)
-    return pvalues

@@ -11,6 +11,8 @@ from collections import namedtuple
 import numpy as np
 from numba import njit, prange
 
+from legc_utils.protocols import check_finite, check_whole, is_whole
+
 STATIC_RANGE = 1e-5  # LE_window.m: a window that moves less than this has LE 0
 _SHIFTS, _MOST_SHIFTS = 8, 16  # places in sorted order that are compared for all points together, at a time and in all
 _SMALLEST = np.finfo(np.float64).tiny  # of the numbers that have all their digits
@@ -236,16 +238,10 @@ def _exponents(series, starts, window, emb_dim, lag, min_tsep, steps, factor):
 
 def check_window(window, overlap=0.0, emb_dim=2, lag=1, min_tsep=0, steps=3):
     """Raise ValueError, naming the value and what is allowed, unless these choices can give an exponent."""
-    for name, value, least in [
-        ("emb_dim", emb_dim, 1),
-        ("lag", lag, 1),
-        ("min_tsep", min_tsep, 0),
-        ("steps", steps, 1),
-    ]:
-        if not isinstance(value, int | np.integer) or value < least:
-            raise ValueError(f"{name}={value!r} is not allowed; give a whole number of at least {least}")
+    check_whole(emb_dim=emb_dim, lag=lag, steps=steps)
+    check_whole(0, min_tsep=min_tsep)
     least = (emb_dim - 1) * lag + steps + min_tsep + 2  # room for two points that may be neighbours
-    if not isinstance(window, int | np.integer) or window < least:
+    if not is_whole(window, least):
         raise ValueError(
             f"window={window!r} is not allowed; with emb_dim={emb_dim}, lag={lag}, min_tsep={min_tsep} and "
             f"steps={steps} give a whole number of at least {least} iterates"
@@ -254,15 +250,10 @@ def check_window(window, overlap=0.0, emb_dim=2, lag=1, min_tsep=0, steps=3):
         raise ValueError(f"overlap={overlap!r} is not allowed; give a share from 0 up to, not including, 1")
 
 
-def _check_finite(name, values):
-    if not np.isfinite(values).all():
-        raise ValueError(f"{name} holds NaN or infinite values; allowed: finite numbers")
-
-
 def _kernel_choices(window, overlap, decimals=None, emb_dim=2, lag=1, min_tsep=0, steps=3):
     """What `_exponents` takes behind its starts, checked."""
     check_window(window, overlap, emb_dim, lag, min_tsep, steps)
-    if not (decimals is None or isinstance(decimals, int | np.integer) and decimals >= 0):
+    if not (decimals is None or is_whole(decimals, 0)):
         raise ValueError(f"decimals={decimals!r} is not allowed; give None or a whole number of at least 0")
     return window, emb_dim, lag, min_tsep, steps, 0.0 if decimals is None else 10.0**decimals
 
@@ -272,8 +263,13 @@ def stride(window, overlap):
     return max(1, round(window * (1 - overlap)))
 
 
-def window_ends(n_rows, window, overlap):
-    """Index of the last iterate of every whole window in a series of n_rows iterates, int (n_windows,)."""
+def window_ends(n_rows, window, overlap, needed=False):
+    """Index of the last iterate of every whole window in a series of n_rows iterates, int (n_windows,).
+
+    With `needed`, ValueError unless there is a window at least.
+    """
+    if needed and window > n_rows:
+        raise ValueError(f"window={window} is longer than the run; allowed: at most {n_rows} iterates")
     return np.arange(window - 1, n_rows, stride(window, overlap))
 
 
@@ -315,7 +311,7 @@ def divergence(windows, emb_dim=2, lag=1, min_tsep=0, steps=3):
     if windows.ndim != 2:
         raise ValueError(f"windows has shape {windows.shape}; allowed: (n_windows, length)")
     check_window(windows.shape[1], 0.0, emb_dim, lag, min_tsep, steps)
-    _check_finite("windows", windows)
+    check_finite(windows=windows)
     return _divergence(windows, emb_dim, lag, min_tsep, steps)
 
 
@@ -369,7 +365,7 @@ class StreamingLyapunov:
         weights = np.atleast_2d(np.asarray(weights, dtype=self._ring.dtype))
         if weights.ndim != 2 or weights.shape[1] != self._ring.shape[1]:
             raise ValueError(f"weights has shape {weights.shape}; allowed: (n_steps, {self._ring.shape[1]})")
-        _check_finite("trajectory", weights)
+        check_finite(trajectory=weights)
         while len(weights):
             to_end = self.to_window_end()
             slot = self.seen % self.window
@@ -444,61 +440,6 @@ def windowed_lyapunov(trajectory, window=200, overlap=0.1, **divergence_kwargs):
     trajectory = np.ascontiguousarray(trajectory, dtype=np.float64)
     if trajectory.ndim != 2:
         raise ValueError(f"trajectory has shape {trajectory.shape}; allowed: (n_steps, n_weights)")
-    if window > len(trajectory):
-        raise ValueError(f"window={window} is longer than the run; allowed: at most {len(trajectory)} iterates")
-    _check_finite("trajectory", trajectory)
-    starts = window_ends(len(trajectory), window, overlap) - (window - 1)
+    starts = window_ends(len(trajectory), window, overlap, needed=True) - (window - 1)
+    check_finite(trajectory=trajectory)
     return _exponents(trajectory, starts, *choices)
-
-
-def tangent_lyapunov(step, state, n_steps, discard=0, local=False, seed=0):
-    """Largest finite-time Lyapunov exponent of a map itself, by Jacobian–vector products (Benettin et al. 1980).
-
-    A tangent vector is carried along by the derivative of the map and normalised after every iterate; the mean log of
-    its growth is the exponent. Nothing is estimated from a series: this is what a windowed exponent is held against.
-
-    Parameters
-    ----------
-    step : callable, (state, t) -> next state
-        The map, in operations of torch that can be differentiated; t counts iterates from 0. A gradient step of
-        training is such a map (`torch.func.grad` may be used inside).
-    state : float array (d,) or (n, d)
-        Where to start; n independent copies are followed together, if `step` treats rows by themselves.
-    n_steps : int
-        Iterates over which the growth is averaged.
-    discard : int
-        Iterates before that, for the state to reach its attractor and the tangent vector its direction.
-    local : bool
-        Return the log growth of each iterate instead of the mean.
-    seed : int
-        Of the first tangent vector.
-
-    Returns
-    -------
-    float64 () or (n,), nats per iterate; with `local`, (n_steps,) or (n_steps, n). −inf where the derivative vanishes.
-
-    Raises
-    ------
-    ValueError
-        For a step count below 1, a state that is not finite, or a map that leaves the finite numbers or changes shape.
-    """
-    import torch  # here, so that exponents of series need no torch
-
-    for name, count, least in (("n_steps", n_steps, 1), ("discard", discard, 0)):
-        if not isinstance(count, int | np.integer) or count < least:
-            raise ValueError(f"{name}={count!r} is not allowed; give a whole number of at least {least}")
-    x = torch.as_tensor(np.asarray(state, dtype=np.float64))
-    _check_finite("state", x.numpy())
-    v = torch.as_tensor(np.random.default_rng(seed).normal(size=x.shape))
-    growth = torch.empty(n_steps, *x.shape[:-1], dtype=torch.float64)
-    for t in range(discard + n_steps):
-        v = v / v.norm(dim=-1, keepdim=True).clamp(min=np.finfo(float).tiny)
-        y, v = torch.func.jvp(lambda s, t=t: step(s, t), (x,), (v,))
-        if y.shape != x.shape or not torch.isfinite(y).all():
-            raise ValueError(
-                f"step gives a state of shape {tuple(y.shape)} at t={t}; allowed: finite, {tuple(x.shape)}"
-            )
-        x = y.detach()
-        if t >= discard:
-            growth[t - discard] = v.norm(dim=-1).log()
-    return growth.numpy() if local else growth.mean(dim=0).numpy()[()]

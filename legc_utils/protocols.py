@@ -5,18 +5,14 @@ Two columns of a table differ only in the named fields of two protocols.
 oddities included. `corrected` is what a careful statistician would do instead.
 """
 
-import tempfile
-from ast import literal_eval
 from dataclasses import dataclass, replace
-from dataclasses import fields as dataclass_fields
-from pathlib import Path
+from typing import NamedTuple
 
-from legc_utils import portable
+import numpy as np
 
 HELDOUT = ("wine", "wdbc", "digits")  # not the paper's; no part in choosing anything
 IMAGES = ("mnist5k", "mnist")
 DATASETS = ("cancer", "titanic", "banknote", "iris", "iris3f", "vowel", *IMAGES, *HELDOUT)
-TEXTS = ("pydoc",)  # for the language model, which the paper leaves to future work
 PROTOCOLS = ("published", "corrected")
 VARIANTS = ("FT", "PT")
 CHOICES = {
@@ -39,6 +35,34 @@ def check_choices(**choices):
     for name, value in choices.items():
         if value not in CHOICES[name]:
             raise ValueError(f"{name}={value!r} is unknown; allowed: {', '.join(map(str, CHOICES[name]))}")
+
+
+def is_whole(value, least=1):
+    """Whether a value is a whole number (a bool is none) of at least `least`."""
+    return isinstance(value, int | np.integer) and not isinstance(value, bool) and value >= least
+
+
+def check_whole(least=1, **numbers):
+    """Raise ValueError, naming the value, unless every number is whole and at least `least`."""
+    for name, value in numbers.items():
+        if not is_whole(value, least):
+            raise ValueError(f"{name}={value!r} is not allowed; give a whole number of at least {least}")
+
+
+def check_finite(**arrays):
+    """Raise ValueError, naming the array, if one holds NaN or infinite values."""
+    for name, values in arrays.items():
+        if not np.isfinite(values).all():
+            raise ValueError(f"{name} holds NaN or infinite values; allowed: finite numbers")
+
+
+class Settings(NamedTuple):
+    """Of one variant: epochs followed, iterates a window, steps the divergence is followed for, largest lag tested."""
+
+    epochs: int
+    window: int
+    steps: int
+    max_lag: int
 
 
 @dataclass(frozen=True)
@@ -98,6 +122,19 @@ class Protocol:
     def __post_init__(self):
         check_choices(**{name: getattr(self, name) for name in CHOICES})
 
+    def of(self, variant):
+        """What FT and PT do differently: `Settings`. Raises ValueError for another variant."""
+        if variant not in VARIANTS:
+            raise ValueError(f"variant={variant!r} is unknown; allowed: {', '.join(VARIANTS)}")
+        if variant == "FT":
+            return Settings(self.recorded_epochs, self.window, self.steps, self.max_lag)
+        return Settings(self.partial_epochs, self.partial_window, self.partial_steps, self.partial_max_lag)
+
+    @property
+    def embedding(self):
+        """The estimator's keywords that both variants share."""
+        return {"emb_dim": self.emb_dim, "lag": self.lag, "min_tsep": self.min_tsep}
+
 
 _PUBLISHED = {
     "cancer": dict(hidden=(6,), rate=0.01, partial_epochs=12, benchmark=0.90),
@@ -153,93 +190,3 @@ def get(protocol="published", dataset="", **changes):
     if protocol == "corrected":
         fields |= _CORRECTED
     return Protocol(**(fields | changes))
-
-
-def from_parameters(namespace, allowed, datasets=DATASETS):
-    """Check a notebook's papermill parameters before any work, and return the `Protocol` that they ask for.
-
-    papermill itself only warns of a parameter that does not exist, and passes lists as text. The folder `out_dir` is
-    made if it is missing. Here too, `portable.settle` fixes how torch computes; a line is printed if it cannot.
-
-    Parameters
-    ----------
-    namespace : dict
-        The notebook's globals(), read after its parameters cell. Parameters given as text ("[0, 1]") are
-        replaced in it by their values.
-    allowed : str
-        The names in the notebook's parameters cell, separated by blanks.
-    datasets : sequence of str
-        The data sets that the notebook can work on.
-
-    Raises
-    ------
-    ValueError
-        Naming the parameter, its value and what is allowed.
-    """
-    allowed = allowed.split()
-    shell = {"In", "Out", "get_ipython", "exit", "quit", "open"}
-    given = [k for k, v in namespace.items() if not k.startswith("_") and k not in shell and not hasattr(v, "__spec__")]
-    given = [k for k in given if not callable(namespace[k])]
-    for name in given:
-        if name not in allowed:
-            raise ValueError(f"parameter {name}={namespace[name]!r} does not exist here; allowed: {', '.join(allowed)}")
-    values = {name: _from_text(namespace[name]) for name in allowed}
-    namespace.update(values)
-    choices = choose(values, datasets)
-    _check_folder("out_dir", values["out_dir"])
-    if notice := portable.settle():
-        print(notice)
-    return choices
-
-
-def choose(values, datasets=DATASETS):
-    """The `Protocol` that parameters of a notebook (name -> value) ask for, each of them checked.
-
-    Any that is also a field of `Protocol` (window, overlap, alpha, …) overrides the data set's value unless it is None.
-    Raises ValueError, naming the parameter, its value and what is allowed.
-    """
-
-    def need(name, ok, what):
-        if name in values and not ok(values[name]):
-            raise ValueError(f"{name}={values[name]!r} is not allowed; give {what}")
-
-    whole = lambda v, least=1: isinstance(v, int) and not isinstance(v, bool) and v >= least
-    number = lambda v: isinstance(v, int | float) and not isinstance(v, bool)
-    seeds_ok = lambda v: isinstance(v, list) and v and all(whole(s, 0) for s in v) and len(set(v)) == len(v)
-    need("dataset", lambda v: v in datasets, f"one of {', '.join(datasets)}")
-    need("protocol", lambda v: v in PROTOCOLS, f"one of {', '.join(PROTOCOLS)}")
-    need("seeds", seeds_ok, "a list of at least one whole number, each once, such as [0, 1]")
-    need("out_dir", lambda v: isinstance(v, str) and v, "the name of a folder")
-    need("delta0", lambda v: number(v) and v > 0, "a positive number")
-    shares_ok = lambda v: isinstance(v, list) and v and all(number(s) and 0 < s < 1 for s in v) and v == sorted(set(v))
-    need("sparsities", shares_ok, "a rising list of shares between 0 and 1, such as [0.5, 0.9]")
-    need("draws", whole, "a whole number of at least 1")
-    need("alpha", lambda v: v is None or (number(v) and 0 < v < 1), "a level between 0 and 1")
-    need("overlap", lambda v: v is None or (number(v) and 0 <= v < 1), "a share from 0 up to, not including, 1")
-    for name in ("window", "partial_window"):
-        need(name, lambda v: v is None or whole(v, 5), "a whole number of at least 5 iterates")
-    for name in ("max_lag", "partial_max_lag", "recorded_epochs", "partial_epochs"):
-        need(name, lambda v: v is None or whole(v), "a whole number of at least 1")
-    fields = {f.name for f in dataclass_fields(Protocol)} - {"dataset"}
-    changes = {k: v for k, v in values.items() if k in fields and v is not None}
-    return get(values["protocol"], values["dataset"], **changes)
-
-
-def _check_folder(name, folder):
-    """Make the folder if need be, and see that a file can be written there before hours go into what it would hold."""
-    try:
-        Path(folder).mkdir(parents=True, exist_ok=True)
-        tempfile.TemporaryFile(dir=folder).close()
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise ValueError(f"{name}={folder!r} cannot be written to ({reason}); give a folder, new or your own") from None
-
-
-def _from_text(value):
-    """What a piece of text means as a Python literal, or the text itself; other values as they are."""
-    if not isinstance(value, str):
-        return value
-    try:
-        return literal_eval(value)
-    except (ValueError, SyntaxError):
-        return value

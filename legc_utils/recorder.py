@@ -1,6 +1,6 @@
 """Follow the weights of any torch model while any optimiser trains it, as LEGCNet follows those of an MLP.
 
-What `pruning.find_masks` does for the paper's networks, for yours: windowed Lyapunov exponents of every chosen weight
+What `selection.find_masks` does for the paper's networks, for yours: windowed Lyapunov exponents of every chosen weight
 (section 3.4), computed while training runs, and Granger p-values of each weight for an error of your own (section 3.6).
 """
 
@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from legc_utils import granger, lyapunov, protocols
+from legc_utils.protocols import check_finite, is_whole
 
 
 def bytes_per_weight(window, n_windows, dtype=np.float32):
@@ -103,8 +104,10 @@ class LEGCRecorder:
     n_steps : int, optional
         Steps that the training will take. With it, a window or max_lag that cannot work is refused at once.
     protocol : str or protocols.Protocol
-        Says how exponents and tests are done. A window as long as the protocol's for LEGCNet-PT, or shorter, takes that
-        variant's settings.
+        Says how exponents and tests are done.
+    variant : str
+        "PT" follows the divergence for the protocol's partial_steps iterates and tests up to its partial_max_lag, as
+        suits short windows; "FT" for `steps` and up to `max_lag`.
     max_lag : int, optional
         Largest lag of the Granger test; None: the protocol's, or the largest that the windows allow.
     seed : int
@@ -142,19 +145,18 @@ class LEGCRecorder:
 
     def __init__(
         self, model, window=200, overlap=0.1, parameters=None, *, error=None, sample=None, max_bytes=None,
-        n_steps=None, protocol="published", max_lag=None, seed=0,
+        n_steps=None, protocol="published", variant="PT", max_lag=None, seed=0,
     ):  # fmt: skip
         p = protocols.get(protocol)
-        partial = isinstance(window, int | np.integer) and window <= p.partial_window
-        steps = p.partial_steps if partial else p.steps
-        lyapunov.check_window(window, overlap, p.emb_dim, p.lag, p.min_tsep, steps)
+        *_, steps, self._default_lag = p.of(variant)
+        lyapunov.check_window(window, overlap, steps=steps, **p.embedding)
         for name, value in (("sample", sample), ("max_bytes", max_bytes), ("n_steps", n_steps), ("max_lag", max_lag)):
-            if value is not None and (not isinstance(value, int | np.integer) or isinstance(value, bool) or value < 1):
+            if not (value is None or is_whole(value)):
                 raise ValueError(f"{name}={value!r} is not allowed; give None or a whole number of at least 1")
         if not (error is None or callable(error)):
             raise ValueError(f"error={error!r} cannot be called; give a function without arguments, or None")
         self.model, self.window, self.overlap, self.protocol, self.max_lag = model, window, overlap, p, max_lag
-        self._error, self._default_lag = error, p.partial_max_lag if partial else p.max_lag
+        self._error = error
 
         chosen = _choose(model, parameters)
         self.skipped = [n for n, (*_, parameter) in chosen.items() if not parameter.requires_grad]
@@ -179,21 +181,16 @@ class LEGCRecorder:
         self._parts = [slice(end - n, end) for n, end in zip(counts, np.cumsum(counts).tolist())]
         self._row = torch.empty(self.n_weights, dtype=torch.from_numpy(np.empty(0, dtype)).dtype)
         self._stream = lyapunov.StreamingLyapunov(
-            self.n_weights, window, overlap, decimals=p.decimals, dtype=dtype,
-            emb_dim=p.emb_dim, lag=p.lag, min_tsep=p.min_tsep, steps=steps,
-        )  # fmt: skip
+            self.n_weights, window, overlap, decimals=p.decimals, dtype=dtype, steps=steps, **p.embedding
+        )
         self._errors, self._handle = [], None
 
     def _most(self, sizes, sample, max_bytes, n_steps, dtype):
         """How many weights of a parameter to follow at most, after a look at what the planned steps allow."""
         most = max(sizes) if sample is None else sample
         if n_steps is not None:
-            n_windows = len(lyapunov.window_ends(n_steps + 1, self.window, self.overlap))
-            if not n_windows:
-                raise ValueError(
-                    f"window={self.window} is longer than the run; allowed: at most {n_steps + 1} iterates"
-                )
-            self._check_lag(n_windows)
+            n_windows = len(lyapunov.window_ends(n_steps + 1, self.window, self.overlap, needed=True))
+            self._lag(n_windows)
         if max_bytes is not None:
             if n_steps is None:
                 raise ValueError(f"max_bytes={max_bytes} needs n_steps, as memory grows with the number of windows")
@@ -204,17 +201,11 @@ class LEGCRecorder:
             most = min(most, _cap(sizes, fits))
         return most
 
-    def _check_lag(self, n_windows):
+    def _lag(self, n_windows):
         """The largest lag to test with so many windows."""
-        usable = n_windows - self.protocol.difference
-        possible = (usable - 2) // 3
-        if possible < max(1, self.max_lag or 1):
-            raise ValueError(
-                f"max_lag={self.max_lag or 1} needs at least {3 * (self.max_lag or 1) + 2 + self.protocol.difference} "
-                f"windows, and there are {n_windows} of {self.window} iterates; allowed here: "
-                f"{f'max_lag up to {possible}' if possible > 0 else 'a longer run or a smaller window'}"
-            )
-        return self.max_lag or min(self._default_lag, possible)
+        difference = self.protocol.difference
+        default = min(self._default_lag, max(1, granger.longest_lag(n_windows, difference)))
+        return granger.check_lag(self.max_lag or default, n_windows, difference)
 
     def attach(self, optimizer):
         """Take the present weights as row 0, unless there are rows already, and a row after every step from now on.
@@ -329,9 +320,8 @@ class LEGCRecorder:
         error = torch.as_tensor(error, dtype=torch.float64).detach().cpu().numpy()
         if error.shape != (self.n_windows,):
             raise ValueError(f"error has shape {error.shape}; allowed: ({self.n_windows},), one for each window")
-        if not np.isfinite(error).all():
-            raise ValueError("error holds NaN or infinite values; allowed: finite numbers")
-        max_lag = self._check_lag(self.n_windows)
+        check_finite(error=error)
+        max_lag = self._lag(self.n_windows)
         p = granger.protocol_pvalues(error, self._stream.result(), self.protocol, max_lag).min(axis=0)
         found = {}
         for name, shape, taken, part in zip(self.names, self._shapes, self._taken, self._parts):

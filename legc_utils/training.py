@@ -277,39 +277,6 @@ class _ByBatch:
                     record[step - start] = self.weights.detach().numpy()
 
 
-def sgd_map(split, layers, protocol, rates, full_batch=False):
-    """One step of training as a map of the parameters, for `lyapunov.tangent_lyapunov` and Hessian products.
-
-    Parameters
-    ----------
-    split : datasets.Split
-    layers : tuple
-        As `layer_sizes` gives them.
-    protocol : protocols.Protocol
-        Its loss and outputs; samples come one at a time in a fixed order, as published.
-    rates : float array (n,)
-        Learning rate of each row of the state.
-    full_batch : bool
-        Gradient descent on all samples instead: the map does not depend on t.
-
-    Returns
-    -------
-    (step, gradient) : callables (state (n, n_weights + n_biases), t) -> (n, n_weights + n_biases), float64 tensors.
-    Iterating `step` gives the weights of `train_ensemble`.
-    """
-    X, T = torch.as_tensor(split.X_train), torch.as_tensor(one_hot(split.y_train, layers[-1]))
-    rates = torch.as_tensor(rates, dtype=torch.float64)[:, None]
-    n_weights = count_weights(layers)
-
-    def loss(state, t):
-        now = slice(None) if full_batch else slice(t % len(X), t % len(X) + 1)
-        error = (forward(state[:, :n_weights], state[:, n_weights:], X[now], layers, protocol.output) - T[now]).square()
-        return (error.mean(-1) if protocol.loss == "mean" else error.sum(-1)).mean(-1).sum()
-
-    gradient = torch.func.grad(loss)
-    return (lambda state, t: state - rates * gradient(state, t)), gradient
-
-
 def _members(seeds, masks, perturb, n_weights):
     """Cross seeds, masks and twins: (members, masks (M, n_weights) or (M, 0), offsets (M, n_weights))."""
     if np.isscalar(perturb):

@@ -46,19 +46,20 @@ overlap: float = None  # share of a window that the next one repeats; None: the 
 out_dir: str = "results"  # folder for the rows: CSV, and JSON that says where they came from
 
 # %%
-from legc_utils import protocols
+from study import parameters
 
-choices = protocols.from_parameters(globals(), "dataset protocol seeds delta0 window overlap out_dir")
+choices = parameters.check(globals(), "dataset protocol seeds delta0 window overlap out_dir")
 
 # %%
 import numpy as np
 import pandas as pd
 
-from legc_utils import datasets, lyapunov, plots, pruning, results, training
+from legc_utils import datasets, lyapunov, selection, training
+from study import plots, results
 
 plots.use_style()
 split = datasets.load(dataset, choices)
-look = pruning.horizon(split, choices, "FT")
+look = selection.horizon(split, choices, "FT")
 layers = training.layer_sizes(split, choices.hidden)
 n_weights = training.count_weights(layers)
 if n_weights > 1000:  # a twin a weight, and all weights of each twin

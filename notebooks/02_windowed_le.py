@@ -43,19 +43,20 @@ overlap: float = None  # share of a window that the next one repeats; None: the 
 out_dir: str = "results"  # folder for the rows: CSV, and JSON that says where they came from
 
 # %%
-from legc_utils import protocols
+from study import parameters
 
-choices = protocols.from_parameters(globals(), "dataset protocol seeds window overlap out_dir")
+choices = parameters.check(globals(), "dataset protocol seeds window overlap out_dir")
 
 # %%
 import numpy as np
 import pandas as pd
 
-from legc_utils import datasets, lyapunov, plots, pruning, results, training
+from legc_utils import datasets, lyapunov, selection, training
+from study import plots, results
 
 plots.use_style()
 split = datasets.load(dataset, choices)
-look = pruning.horizon(split, choices, "FT")
+look = selection.horizon(split, choices, "FT")
 layers = training.layer_sizes(split, choices.hidden)
 names = plots.weight_names(split, layers)
 print(f"{dataset}: {len(names)} weights, {len(look.rows)} windows of {look.window} iterates")

@@ -48,20 +48,21 @@ rule: str = None  # noncausal (prune what does not predict the error) or causal 
 out_dir: str = "results"  # folder for the rows: CSV, and JSON that says where they came from
 
 # %%
-from legc_utils import protocols
+from study import parameters
 
-choices = protocols.from_parameters(globals(), "dataset protocol seeds window overlap max_lag alpha rule out_dir")
+choices = parameters.check(globals(), "dataset protocol seeds window overlap max_lag alpha rule out_dir")
 
 # %%
 import numpy as np
 import pandas as pd
 from sklearn.metrics import cohen_kappa_score
 
-from legc_utils import datasets, granger, paper, plots, pruning, results, training
+from legc_utils import datasets, granger, selection, training
+from study import paper, plots, results
 
 plots.use_style()
 split = datasets.load(dataset, choices)
-pruning.horizon(split, choices, "FT"), pruning.horizon(split, choices, "PT")  # both must be possible
+selection.horizon(split, choices, "FT"), selection.horizon(split, choices, "PT")  # both must be possible
 layers = training.layer_sizes(split, choices.hidden)
 n_weights = training.count_weights(layers)
 print(f"{dataset}: network {layers}, {n_weights} weights, seeds {seeds}")
@@ -73,7 +74,7 @@ print(f"{dataset}: network {layers}, {n_weights} weights, seeds {seeds}")
 # and for its first epochs (PT).
 
 # %%
-chosen = {variant: pruning.find_masks(split, choices.hidden, seeds, choices, variant) for variant in ("FT", "PT")}
+chosen = {variant: selection.find_masks(split, choices.hidden, seeds, choices, variant) for variant in ("FT", "PT")}
 full = chosen["FT"]
 
 # %% mystnb={"figure": {"caption": "The two sides of the test for the first seed: the misclassification that is to be predicted, and the exponents that may predict it.", "name": "fig-target"}, "image": {"alt": "Two panels: misclassified share against window, and the exponents of all weights against window with their median."}}
@@ -107,12 +108,12 @@ plots.label(ax, f"{dataset}: Granger tests of seed {seeds[0]}", "lag (windows)",
 
 
 # %%
-def shuffled(selection, seed):
+def shuffled(found, seed):
     """The selection's masks after each exponent series was shuffled in time, by seed."""
     rng = np.random.default_rng([seed, 3])
-    noise = rng.permuted(selection.exponents[:, seeds.index(seed)], axis=0)
-    p = granger.protocol_pvalues(selection.target[:, seeds.index(seed)], noise, choices, selection.horizon.max_lag)
-    return pruning.legc_mask(p, choices.alpha, "noncausal", choices.correction)
+    noise = rng.permuted(found.exponents[:, seeds.index(seed)], axis=0)
+    p = granger.protocol_pvalues(found.target[:, seeds.index(seed)], noise, choices, found.horizon.max_lag)
+    return selection.legc_mask(p, choices.alpha, "noncausal", choices.correction)
 
 
 # %% [markdown]
@@ -124,14 +125,14 @@ both = [chosen[variant].masks[:, full.candidates] for variant in ("FT", "PT")]
 split_both = lambda pair: all(0 < mask.mean() < 1 for mask in pair)
 agreement = [cohen_kappa_score(*pair) if split_both(pair) else np.nan for pair in zip(*both)]
 rows = []
-for variant, selection in chosen.items():
+for variant, found in chosen.items():
     for s, seed in enumerate(seeds):
-        kept = selection.masks[s, selection.candidates]
+        kept = found.masks[s, found.candidates]
         causal = kept if choices.rule == "noncausal" else ~kept
         rows.append(dict(
-            variant=variant, seed=seed, windows=len(selection.target), max_lag=selection.horizon.max_lag,
+            variant=variant, seed=seed, windows=len(found.target), max_lag=found.horizon.max_lag,
             weights=n_weights, candidates=len(kept), non_causal=int((~causal).sum()), pruned=int((~kept).sum()),
-            causal_percent=100 * causal.mean(), causal_percent_noise=100 * shuffled(selection, seed).mean(),
+            causal_percent=100 * causal.mean(), causal_percent_noise=100 * shuffled(found, seed).mean(),
             kappa_other_variant=agreement[s],
         ))  # fmt: skip
 rows = pd.DataFrame(rows)

@@ -46,19 +46,20 @@ rule: str = None  # noncausal (prune what does not predict the error) or causal 
 out_dir: str = "results"  # folder for the rows: CSV, and JSON that says where they came from
 
 # %%
-from legc_utils import protocols
+from study import parameters
 
-choices = protocols.from_parameters(globals(), "dataset protocol seeds window overlap max_lag alpha rule out_dir")
+choices = parameters.check(globals(), "dataset protocol seeds window overlap max_lag alpha rule out_dir")
 
 # %%
 import numpy as np
 import pandas as pd
 
-from legc_utils import datasets, diagnostics, paper, plots, pruning, results, training
+from legc_utils import datasets, selection, training
+from study import operations, paper, plots, rankings, results
 
 plots.use_style()
 split = datasets.load(dataset, choices)
-pruning.horizon(split, choices, "FT"), pruning.horizon(split, choices, "PT")  # both must be possible
+selection.horizon(split, choices, "FT"), selection.horizon(split, choices, "PT")  # both must be possible
 n_weights = training.count_weights(training.layer_sizes(split, choices.hidden))
 print(f"{dataset}: {n_weights} weights, benchmark {choices.benchmark} on the training set, seeds {seeds}")
 
@@ -66,7 +67,7 @@ print(f"{dataset}: {n_weights} weights, benchmark {choices.benchmark} on the tra
 # ## Five models, all seeds at once
 
 # %%
-masks = pruning.model_masks(split, choices.hidden, seeds, choices)
+masks = rankings.model_masks(split, choices.hidden, seeds, choices)
 runs = training.train_ensemble(split, choices.hidden, seeds, choices, masks=np.stack(list(masks.values()), axis=1))
 
 # %%
@@ -89,7 +90,7 @@ sample = split.X_test[:1]
 for m, model in enumerate(masks):
     at = runs.members.index[runs.members["mask"] == m][0]
     module = training.as_module(runs.final_weights[at], runs.final_biases[at], runs.layers, choices.output)
-    rows.loc[rows.model == model, "multiply_adds"] = diagnostics.multiply_adds(module, sample)
+    rows.loc[rows.model == model, "multiply_adds"] = operations.multiply_adds(module, sample)
 results.save(
     rows, "04_ft_vs_pt", dataset, protocol, out_dir, seeds=seeds, alpha=choices.alpha, rule=choices.rule,
     window=choices.window, overlap=choices.overlap, max_lag=choices.max_lag,

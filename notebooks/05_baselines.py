@@ -44,19 +44,20 @@ rule: str = None  # noncausal (prune what does not predict the error) or causal 
 out_dir: str = "results"  # folder for the rows: CSV, and JSON that says where they came from
 
 # %%
-from legc_utils import protocols
+from study import parameters
 
-choices = protocols.from_parameters(globals(), "dataset protocol seeds draws alpha rule out_dir")
+choices = parameters.check(globals(), "dataset protocol seeds draws alpha rule out_dir")
 
 # %%
 import numpy as np
 import pandas as pd
 
-from legc_utils import datasets, paper, plots, pruning, results, training
+from legc_utils import datasets, selection, training
+from study import paper, plots, rankings, results
 
 plots.use_style()
 split = datasets.load(dataset, choices)
-pruning.horizon(split, choices, "FT")  # must be possible
+selection.horizon(split, choices, "FT")  # must be possible
 n_weights = training.count_weights(training.layer_sizes(split, choices.hidden))
 print(f"{dataset}: {n_weights} weights, {draws} random masks for each of seeds {seeds}")
 
@@ -64,10 +65,10 @@ print(f"{dataset}: {n_weights} weights, {draws} random masks for each of seeds {
 # ## Masks of equal size
 
 # %%
-chosen = pruning.find_masks(split, choices.hidden, seeds, choices, "FT")
+chosen = selection.find_masks(split, choices.hidden, seeds, choices, "FT")
 legc = chosen.masks
-magnitude = pruning.magnitude_masks(legc, chosen.runs.final_weights, chosen.candidates)
-drawn = lambda draw: pruning.random_masks(legc, [1000 * seed + draw for seed in seeds], chosen.candidates)
+magnitude = rankings.magnitude_masks(legc, chosen.runs.final_weights, chosen.candidates)
+drawn = lambda draw: rankings.random_masks(legc, [1000 * seed + draw for seed in seeds], chosen.candidates)
 random = [drawn(draw) for draw in range(draws)]
 models = ["dense", "FT", "magnitude"] + ["random"] * draws
 masks = np.stack([np.ones_like(legc), legc, magnitude, *random], axis=1)

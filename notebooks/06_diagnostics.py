@@ -44,9 +44,9 @@ rule: str = None  # noncausal (prune what does not predict the error) or causal 
 out_dir: str = "results"  # folder for the rows: CSV, and JSON that says where they came from
 
 # %%
-from legc_utils import protocols
+from study import parameters
 
-choices = protocols.from_parameters(globals(), "dataset protocol seeds alpha rule out_dir")
+choices = parameters.check(globals(), "dataset protocol seeds alpha rule out_dir")
 
 # %%
 from itertools import combinations
@@ -57,14 +57,15 @@ import pandas as pd
 import seaborn as sns
 import shap
 
-from legc_utils import datasets, diagnostics, plots, pruning, results, training
+from legc_utils import datasets, selection, training
+from study import importance, plots, rankings, results
 
 plots.use_style()
 split = datasets.load(dataset, choices)
 n_features = split.X_train.shape[1]
-if n_features > diagnostics.MAX_EXACT:
-    raise ValueError(f"dataset={dataset!r} has {n_features} inputs; allowed: up to {diagnostics.MAX_EXACT}")
-pruning.horizon(split, choices, "FT"), pruning.horizon(split, choices, "PT")  # both must be possible
+if n_features > importance.MAX_EXACT:
+    raise ValueError(f"dataset={dataset!r} has {n_features} inputs; allowed: up to {importance.MAX_EXACT}")
+selection.horizon(split, choices, "FT"), selection.horizon(split, choices, "PT")  # both must be possible
 layers = training.layer_sizes(split, choices.hidden)
 print(f"{dataset}: network {layers}, seeds {seeds}")
 
@@ -72,7 +73,7 @@ print(f"{dataset}: network {layers}, seeds {seeds}")
 # ## Five networks a seed, trained to the end
 
 # %%
-masks = pruning.model_masks(split, choices.hidden, seeds, choices)
+masks = rankings.model_masks(split, choices.hidden, seeds, choices)
 runs = training.train_ensemble(
     split, choices.hidden, seeds, choices, masks=np.stack(list(masks.values()), axis=1),
     epochs=choices.recorded_epochs,
@@ -87,13 +88,13 @@ def network(seed, model):
 
 
 values = {
-    (seed, model): diagnostics.shap_values(network(seed, model), split.X_train, split.X_test)
+    (seed, model): importance.shap_values(network(seed, model), split.X_train, split.X_test)
     for seed in seeds for model in masks
 }  # fmt: skip
-importance = {key: diagnostics.shap_importance(v, split.feature_names) for key, v in values.items()}
+by_model = {key: importance.shap_importance(v, split.feature_names) for key, v in values.items()}
 
 # %% mystnb={"figure": {"caption": "Mean absolute SHAP value of every feature, averaged over seeds, for the five networks.", "name": "fig-importance"}, "image": {"alt": "Grouped bar chart of mean absolute SHAP value per feature for dense, FT, PT, random and magnitude networks."}}
-bars = pd.DataFrame({m: sum(importance[s, m] for s in seeds) / len(seeds) for m in masks})
+bars = pd.DataFrame({m: sum(by_model[s, m] for s in seeds) / len(seeds) for m in masks})
 bars = bars.sort_values("dense", ascending=False)
 figure, (ax,) = plots.panels(figsize=(9, 4))
 bars.plot.bar(ax=ax, color=[plots.MODELS[m] for m in bars], width=0.8)
@@ -124,11 +125,11 @@ for ax, model in zip(axes, masks):
 
 # %%
 rows = [
-    dict(model=model, seed=seed, **diagnostics.importance_agreement(importance[seed, "dense"], importance[seed, model]))
+    dict(model=model, seed=seed, **importance.importance_agreement(by_model[seed, "dense"], by_model[seed, model]))
     for seed in seeds for model in masks if model != "dense"
 ]  # fmt: skip
 rows += [
-    dict(model="dense, other seed", seed=a, **diagnostics.importance_agreement(importance[a, "dense"], importance[b, "dense"]))
+    dict(model="dense, other seed", seed=a, **importance.importance_agreement(by_model[a, "dense"], by_model[b, "dense"]))
     for a, b in combinations(seeds, 2)
 ]  # fmt: skip
 rows = pd.DataFrame(rows)

@@ -42,22 +42,23 @@ rule: str = None  # noncausal (prune what does not predict the error) or causal 
 out_dir: str = "results"  # folder for the rows: CSV, and JSON that says where they came from
 
 # %%
-from legc_utils import protocols
+from study import parameters
 
-choices = protocols.from_parameters(globals(), "dataset protocol seeds alpha rule out_dir")
+choices = parameters.check(globals(), "dataset protocol seeds alpha rule out_dir")
 
 # %%
 import numpy as np
 import pandas as pd
 
-from legc_utils import datasets, diagnostics, margins, paper, plots, pruning, results, training
+from legc_utils import datasets, selection, training
+from study import margins, paper, plots, rankings, results, spectra
 
 plots.use_style()
 split = datasets.load(dataset, choices)
 layers = training.layer_sizes(split, choices.hidden)
 if min(min(pair) for pair in zip(layers, layers[1:])) < 8:
     raise ValueError(f"dataset={dataset!r} has layers {layers}; allowed: at least 8 units in every layer")
-pruning.horizon(split, choices, "FT"), pruning.horizon(split, choices, "PT")  # both must be possible
+selection.horizon(split, choices, "FT"), selection.horizon(split, choices, "PT")  # both must be possible
 slices = training.layer_slices(layers)
 print(f"{dataset}: network {layers}, {len(split.y_train)} training images, seeds {seeds}")
 
@@ -65,7 +66,7 @@ print(f"{dataset}: network {layers}, {len(split.y_train)} training images, seeds
 # ## Five networks, trained to the end
 
 # %% tags=["nbval-ignore-output"]
-masks = pruning.model_masks(split, choices.hidden, seeds, choices)
+masks = rankings.model_masks(split, choices.hidden, seeds, choices)
 runs = training.train_ensemble(
     split, choices.hidden, seeds, choices, masks=np.stack(list(masks.values()), axis=1),
     epochs=choices.recorded_epochs,
@@ -79,13 +80,13 @@ print(accuracy.round(3).to_dict())
 # %%
 def measure(W, rng):
     """Everything Table 4 and Figures 2 to 6 say of one layer, with an interval."""
-    values, shuffled = diagnostics.eigenvalues(W), diagnostics.shuffled_eigenvalues(W, rng)
-    alpha, _, in_tail = diagnostics.tail_fit(values)
-    low, high = np.quantile(diagnostics.bootstrap_alpha(values, rng), [0.025, 0.975])
+    values, shuffled = spectra.eigenvalues(W), spectra.shuffled_eigenvalues(W, rng)
+    alpha, _, in_tail = spectra.tail_fit(values)
+    low, high = np.quantile(spectra.bootstrap_alpha(values, rng), [0.025, 0.975])
     return dict(
         eigenvalues=len(values), in_tail=in_tail, alpha=alpha, low=low, high=high,
         alpha_w=alpha * np.log10(values[-1]), largest=values[-1], largest_shuffled=shuffled[-1],
-        beyond_shuffled=(values > shuffled[-1]).sum(), trap=shuffled[-1] > diagnostics.noise_edge(W, rng),
+        beyond_shuffled=(values > shuffled[-1]).sum(), trap=shuffled[-1] > spectra.noise_edge(W, rng),
     )  # fmt: skip
 
 
@@ -117,7 +118,7 @@ for m, model in enumerate(masks):
     at = members.index[(members.model == model) & (members.seed == seeds[0])][0]
     for layer, W in enumerate(layer_weights(runs.final_weights[at]), start=1):
         ax, rng = grid[layer - 1][m], np.random.default_rng([seeds[0], at, layer])
-        values, shuffled = np.log10(diagnostics.eigenvalues(W)), np.log10(diagnostics.shuffled_eigenvalues(W, rng))
+        values, shuffled = np.log10(spectra.eigenvalues(W)), np.log10(spectra.shuffled_eigenvalues(W, rng))
         bins = np.histogram_bin_edges(np.concatenate([values, shuffled]), 25)
         ax.hist(values, bins, color=plots.LAYERS[0], alpha=0.7, label="trained")
         ax.hist(shuffled, bins, histtype="step", lw=1.5, color=plots.LAYERS[1], label="shuffled")
@@ -129,8 +130,8 @@ figure, grid = plots.grid(len(slices), len(masks), figsize=(15, 8))
 for m, model in enumerate(masks):
     at = members.index[(members.model == model) & (members.seed == seeds[0])][0]
     for layer, W in enumerate(layer_weights(runs.final_weights[at]), start=1):
-        values, ax = diagnostics.eigenvalues(W), grid[layer - 1][m]
-        exponent, smallest, n = diagnostics.tail_fit(values)
+        values, ax = spectra.eigenvalues(W), grid[layer - 1][m]
+        exponent, smallest, n = spectra.tail_fit(values)
         ax.loglog(values, 1 - np.arange(len(values)) / len(values), "o", ms=3, color=plots.LAYERS[0])
         tail = values[-n:]
         ax.loglog(tail, n / len(values) * (tail / smallest) ** (1 - exponent), color=plots.LAYERS[1])
@@ -151,8 +152,8 @@ for k in range(n_control):
     fresh, _ = training.initial_parameters(layers, 10_000 + k, choices)
     for layer, W in enumerate(layer_weights(fresh), start=1):
         power_law = np.sort(1 + rng.pareto(true_alpha - 1, min(W.shape)))
-        for model, values in (("untrained", diagnostics.eigenvalues(W)), ("power law", power_law)):
-            control.append(dict(seed=k, model=model, layer=layer, alpha=diagnostics.tail_fit(values)[0]))
+        for model, values in (("untrained", spectra.eigenvalues(W)), ("power law", power_law)):
+            control.append(dict(seed=k, model=model, layer=layer, alpha=spectra.tail_fit(values)[0]))
 rows = pd.concat([rows, pd.DataFrame(control)], ignore_index=True)
 results.save(rows, "07_weightwatcher", dataset, protocol, out_dir, seeds=seeds, alpha=choices.alpha, rule=choices.rule)
 guide = rows.alpha.between(margins.ALPHA_LOW, margins.ALPHA_HIGH)

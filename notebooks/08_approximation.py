@@ -41,9 +41,9 @@ seeds: list = [0, 1]  # whole numbers; one network a seed
 out_dir: str = "results"  # folder for the rows: CSV, and JSON that says where they came from
 
 # %%
-from legc_utils import protocols
+from study import parameters
 
-choices = protocols.from_parameters(globals(), "dataset protocol seeds out_dir")
+choices = parameters.check(globals(), "dataset protocol seeds out_dir")
 
 # %%
 import numpy as np
@@ -51,13 +51,14 @@ import pandas as pd
 import torch
 from scipy import optimize, special, stats
 
-from legc_utils import datasets, plots, pruning, results, training
+from legc_utils import datasets, selection, training
+from study import plots, results
 
 plots.use_style()
 split = datasets.load(dataset, choices)
 layers = training.layer_sizes(split, choices.hidden)
 n_in, n_out = layers[0], layers[-1]
-masks = pruning.find_masks(split, choices.hidden, seeds, choices, "FT").masks
+masks = selection.find_masks(split, choices.hidden, seeds, choices, "FT").masks
 pruned_number = max(1, round((~masks).sum(axis=1).mean()))  # no seed may have pruned anything
 share = pruned_number / masks.shape[1]
 widths, draws, starts = [8, 32, 128, 512, 2048], 12, 6

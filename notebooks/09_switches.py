@@ -39,21 +39,22 @@ seeds: list = [0, 1]  # whole numbers; one network a seed
 out_dir: str = "results"  # folder for the rows: CSV, and JSON that says where they came from
 
 # %%
-from legc_utils import protocols
+from study import parameters
 
-choices = protocols.from_parameters(globals(), "dataset protocol seeds out_dir")
+choices = parameters.check(globals(), "dataset protocol seeds out_dir")
 
 # %%
 import numpy as np
 import pandas as pd
 
-from legc_utils import audit, datasets, plots, pruning, results, training
+from legc_utils import datasets, selection, training
+from study import audit, plots, results
 
 plots.use_style()
 split = datasets.load(dataset, choices)
 changed = audit.switches(choices)
 for each in changed.values():
-    pruning.horizon(split, each, "FT")  # all must be possible
+    selection.horizon(split, each, "FT")  # all must be possible
 print(f"{dataset}: {len(split.y_test)} test samples, {len(changed) - 1} fields to switch, seeds {seeds}")
 
 # %% [markdown]
@@ -67,7 +68,7 @@ print(f"{dataset}: {len(split.y_test)} test samples, {len(changed) - 1} fields t
 def outcome(field, changed_protocol):
     """One row a seed: what LEGCNet-FT prunes, and dense and pruned accuracy and epoch, under a changed protocol."""
     data = datasets.load(dataset, changed_protocol)
-    keep = pruning.find_masks(data, choices.hidden, seeds, changed_protocol, "FT").masks
+    keep = selection.find_masks(data, choices.hidden, seeds, changed_protocol, "FT").masks
     both = np.stack([np.ones_like(keep), keep], axis=1)
     stop = training.train_ensemble(data, choices.hidden, seeds, changed_protocol, masks=both).at_stop()
     dense, pruned = (stop[stop["mask"] == m].reset_index(drop=True) for m in (0, 1))

@@ -44,9 +44,9 @@ overlap: float = None  # share of a window that the next one repeats; None: the 
 out_dir: str = "results"  # folder for the rows: CSV, and JSON that says where they came from
 
 # %%
-from legc_utils import protocols
+from study import parameters
 
-choices = protocols.from_parameters(globals(), "dataset protocol seeds window overlap out_dir")
+choices = parameters.check(globals(), "dataset protocol seeds window overlap out_dir")
 
 # %%
 import numpy as np
@@ -54,11 +54,12 @@ import pandas as pd
 import torch
 from scipy import stats
 
-from legc_utils import datasets, lyapunov, nulls, plots, pruning, results, training
+from legc_utils import datasets, lyapunov, selection, training
+from study import maps, nulls, plots, results
 
 plots.use_style()
 split = datasets.load(dataset, choices)
-look = pruning.horizon(split, choices, "FT")
+look = selection.horizon(split, choices, "FT")
 layers = training.layer_sizes(split, choices.hidden)
 n_weights = training.count_weights(layers)
 if n_weights > 1000:  # every parameter of every copy is followed in double precision, tangent vectors included
@@ -93,7 +94,7 @@ def lorenz(s, t, h=0.03):
     return s + h * flow(*half.unbind(-1))
 
 
-maps = {
+systems = {
     "logistic map": (lambda s, t: 4 * s * (1 - s), 1),
     "Hénon map": (lambda s, t: torch.stack([1 - 1.4 * s[..., 0] ** 2 + s[..., 1], 0.3 * s[..., 0]], -1), 2),
     "Lorenz system": (lorenz, 3),
@@ -121,7 +122,7 @@ samples = {
     f"weights of {dataset}": real, "IAAFT of weights": nulls.iaaft(real, rng),
     "trend + noise": nulls.trend_and_noise(real, rng), "white noise": noise,
     "AR(1), 0.9": nulls.autoregressive(look.window, np.full(n_each, 0.9), 1.0, rng), "random walk": noise.cumsum(axis=0),
-} | {name: orbit(*system, look.window) for name, system in maps.items()}  # fmt: skip
+} | {name: orbit(*system, look.window) for name, system in systems.items()}  # fmt: skip
 found = {name: exponent(windows) for name, windows in samples.items()}
 figure, (ax,) = plots.panels(figsize=(9, 4.5))
 ax.boxplot(list(found.values()), tick_labels=list(found), orientation="horizontal", whis=(5, 95), sym="")
@@ -164,12 +165,12 @@ setting_rows.groupby("name", sort=False)[["value", "positive"]].mean().round(3)
 # at a time (the published slope is that of the first step).
 
 # %%
-truth = {n: lyapunov.tangent_lyapunov(step, np.full((8, dim), 0.1) + 0.05 * rng.random((8, dim)), 3000, 300).mean()
-         for n, (step, dim) in maps.items()}  # fmt: skip
+truth = {n: maps.tangent_lyapunov(step, np.full((8, dim), 0.1) + 0.05 * rng.random((8, dim)), 3000, 300).mean()
+         for n, (step, dim) in systems.items()}  # fmt: skip
 base = dict(window=look.window, noise=0.0, min_tsep=choices.min_tsep, emb_dim=choices.emb_dim, fit=1)
 tried = dict(window=[50, 100, 200, 800], noise=[0, 0.01, 0.05, 0.2], min_tsep=[0, 1, 10, 20], emb_dim=[1, 2, 3, 5],
              fit=[1, 3, 5, 10, 20])  # fmt: skip
-long = {name: orbit(*system, max(tried["window"]))[:, :100].T for name, system in maps.items()}
+long = {name: orbit(*system, max(tried["window"]))[:, :100].T for name, system in systems.items()}
 
 
 def estimated(windows, window, noise, min_tsep, emb_dim, fit):
@@ -225,7 +226,7 @@ def largest_eigenvalue(gradient, state, iterations=60):
     return value.numpy()
 
 
-how_to = {how: training.sgd_map(split, layers, choices, rates, full_batch=how != "SGD") for how in n_steps}
+how_to = {how: maps.sgd_map(split, layers, choices, rates, full_batch=how != "SGD") for how in n_steps}
 half = {how: n // 2 for how, n in n_steps.items()}
 
 
@@ -233,7 +234,7 @@ def tangent_exponent(how, states):
     """Exponent of the second half, nats per iterate, from a first tangent vector drawn from seed 1."""
     begin = half[how]
     shifted = lambda state, t: how_to[how][0](state, t + begin)
-    return lyapunov.tangent_lyapunov(shifted, states[begin], n_steps[how] - begin, seed=1)
+    return maps.tangent_lyapunov(shifted, states[begin], n_steps[how] - begin, seed=1)
 
 
 # %%

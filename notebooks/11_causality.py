@@ -46,9 +46,9 @@ alpha: float = None  # level of LEGC's test; None: the protocol's
 out_dir: str = "results"  # folder for the rows: CSV, and JSON that says where they came from
 
 # %%
-from legc_utils import protocols
+from study import parameters
 
-choices = protocols.from_parameters(globals(), "dataset protocol seeds draws window overlap max_lag alpha out_dir")
+choices = parameters.check(globals(), "dataset protocol seeds draws window overlap max_lag alpha out_dir")
 
 # %%
 import warnings
@@ -59,11 +59,12 @@ from scipy import stats
 from statsmodels.stats.multitest import multipletests
 from statsmodels.tsa.stattools import kpss
 
-from legc_utils import datasets, granger, nulls, plots, pruning, results, training
+from legc_utils import datasets, granger, protocols, selection, training
+from study import nulls, plots, results, toda_yamamoto
 
 plots.use_style()
 split = datasets.load(dataset, choices)
-look = pruning.horizon(split, choices, "FT")
+look = selection.horizon(split, choices, "FT")
 layers = training.layer_sizes(split, choices.hidden)
 n_weights = training.count_weights(layers)
 if n_weights > 2000:  # each weight is knocked out in a training of its own
@@ -77,10 +78,10 @@ print(f"{dataset}: {n_weights} weights, {len(look.rows)} windows, up to {look.ma
 # BIC, differences where a unit root is not rejected, and the test of Toda and Yamamoto {cite}`toda1995`, made for levels.
 
 # %%
-chosen = pruning.find_masks(split, choices.hidden, seeds, choices, "FT")
+chosen = selection.find_masks(split, choices.hidden, seeds, choices, "FT")
 followed = training.train_ensemble(split, choices.hidden, seeds, choices, record="weights", epochs=look.epochs)
 ends, begins = followed.weights[look.rows], followed.weights[look.rows - look.window + 1]
-placebos = pruning.placebo_targets(split, choices.hidden, draws, choices, look)
+placebos = nulls.placebo_targets(split, choices.hidden, draws, choices, look)
 careful = protocols.get("corrected", dataset)
 
 
@@ -93,7 +94,7 @@ def rules(target, series):
         "published": granger.granger_pvalues(target, series, look.max_lag, choices.test).min(axis=0),
         "lag 1": by_lag[0], "BIC lag": by_lag[lag - 1],
         "differenced": granger.protocol_pvalues(target, series, careful, look.max_lag)[0],
-        "Toda–Yamamoto": granger.toda_yamamoto(target, series, lag),
+        "Toda–Yamamoto": toda_yamamoto.toda_yamamoto(target, series, lag),
     }  # fmt: skip
 
 

@@ -45,9 +45,9 @@ max_lag: int = None  # largest lag of the full run's Granger test, in windows; N
 out_dir: str = "results"  # folder for the rows: CSV, and JSON that says where they came from
 
 # %%
-from legc_utils import protocols
+from study import parameters
 
-choices = protocols.from_parameters(globals(), "dataset protocol seeds draws window overlap max_lag out_dir")
+choices = parameters.check(globals(), "dataset protocol seeds draws window overlap max_lag out_dir")
 
 # %%
 from dataclasses import replace
@@ -55,12 +55,13 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
-from legc_utils import datasets, granger, plots, pruning, results, saliency, training
+from legc_utils import datasets, granger, selection, training
+from study import nulls, plots, rankings, results
 
 plots.use_style()
 choices = replace(choices, p_decimals=None)  # rounded p-values cannot be ranked
 split = datasets.load(dataset, choices)
-pruning.horizon(split, choices, "FT"), pruning.horizon(split, choices, "PT")  # both must be possible
+selection.horizon(split, choices, "FT"), selection.horizon(split, choices, "PT")  # both must be possible
 layers = training.layer_sizes(split, choices.hidden)
 n_weights = training.count_weights(layers)
 if n_weights > 2000:  # a thousand and more networks are trained
@@ -79,11 +80,11 @@ print(f"{dataset}: {n_weights} weights, sparsities {sparsities}, seeds {seeds}, 
 # own: units in random order.
 
 # %%
-chosen = {variant: pruning.find_masks(split, choices.hidden, seeds, choices, variant) for variant in ("FT", "PT")}
+chosen = {variant: selection.find_masks(split, choices.hidden, seeds, choices, variant) for variant in ("FT", "PT")}
 full = chosen["FT"]
 w0, b0, w1 = full.runs.initial_weights, full.runs.initial_biases, full.runs.final_weights
 log_p = lambda p: np.log(np.nan_to_num(p, nan=1.0).clip(min=1e-300))
-placebos = pruning.placebo_targets(split, choices.hidden, draws, choices, full.horizon)
+placebos = nulls.placebo_targets(split, choices.hidden, draws, choices, full.horizon)
 
 
 def beyond_placebo(s):
@@ -105,8 +106,8 @@ def by_unit(scores):
 
 
 scores = {"FT": -log_p(full.pvalues), "FT reversed": log_p(full.pvalues), "PT": -log_p(chosen["PT"].pvalues)}
-scores |= {"magnitude": np.abs(w1), "SNIP": saliency.snip(split, layers, choices, w0, b0),
-           "GraSP": saliency.grasp(split, layers, choices, w0, b0)}  # fmt: skip
+scores |= {"magnitude": np.abs(w1), "SNIP": rankings.snip(split, layers, choices, w0, b0),
+           "GraSP": rankings.grasp(split, layers, choices, w0, b0)}  # fmt: skip
 scores |= {
     "calibrated": np.array([beyond_placebo(s) for s in range(len(seeds))]),
     "mean exponent": full.exponents.mean(axis=0),
@@ -130,30 +131,30 @@ def retrain(masks, **options):
     names = pd.DataFrame(list(masks), columns=["method", "target", "draw"]).iloc[end["mask"]]
     return names.reset_index(drop=True).assign(
         seed=end.seed, sparsity=1 - kept.mean(axis=1), accuracy=end.accuracy, f1=end.f1, at_stop=stop.accuracy,
-        effective=1 - saliency.effective_masks(kept, layers).mean(axis=1), epoch=stop.epoch + 1,
+        effective=1 - rankings.effective_masks(kept, layers).mean(axis=1), epoch=stop.epoch + 1,
     ), runs  # fmt: skip
 
 
 # %%
 masks = {("dense", 0.0, 0): np.ones((len(seeds), n_weights), bool)}
 for s in sparsities:
-    masks |= {(name, s, 0): saliency.keep_highest(score, s) for name, score in scores.items()}
-    masks["magnitude, by layer", s, 0] = saliency.keep_highest(np.abs(w1), s, layers)
-    masks["SynFlow", s, 0] = saliency.synflow_masks(w0, layers, s)
+    masks |= {(name, s, 0): rankings.keep_highest(score, s) for name, score in scores.items()}
+    masks["magnitude, by layer", s, 0] = rankings.keep_highest(np.abs(w1), s, layers)
+    masks["SynFlow", s, 0] = rankings.synflow_masks(w0, layers, s)
     for draw in range(draws):
         drawn = [1000 * seed + draw for seed in seeds]
-        masks["random", s, draw] = pruning.random_masks(masks["FT", s, 0], drawn)
+        masks["random", s, draw] = rankings.random_masks(masks["FT", s, 0], drawn)
         rng = np.random.default_rng([12, draw])
-        masks["shuffled in layers", s, draw] = saliency.shuffle_within_layers(masks["FT", s, 0], layers, rng)
+        masks["shuffled in layers", s, draw] = rankings.shuffle_within_layers(masks["FT", s, 0], layers, rng)
         if len(layers) == 3:
-            masks["random, by unit", s, draw] = saliency.keep_highest(by_unit(rng.normal(size=w0.shape)), s)
+            masks["random, by unit", s, draw] = rankings.keep_highest(by_unit(rng.normal(size=w0.shape)), s)
 rows, runs = retrain(masks)
 
 # %%
 left, imp = masks["dense", 0.0, 0], []
 trained = runs.final_weights[runs.members["mask"] == 0]  # dense
 for s in sparsities:  # drop the smallest of what is left, rewind, train
-    left = saliency.keep_highest(np.where(left, np.abs(trained), -np.inf), s)
+    left = rankings.keep_highest(np.where(left, np.abs(trained), -np.inf), s)
     masks["IMP", s, 0] = left
     found, runs = retrain({("IMP", s, 0): left})
     trained = runs.final_weights
@@ -258,15 +259,15 @@ plots.label(ax, f"{dataset}: advantage over random masks", "accuracy (points)", 
 
 # %%
 permuted = replace(split, y_train=np.random.default_rng([seeds[0], 13]).permutation(split.y_train))
-corrupt = pruning.find_masks(permuted, choices.hidden, seeds, choices, "FT")
+corrupt = selection.find_masks(permuted, choices.hidden, seeds, choices, "FT")
 fresh = training.initial_ensemble(layers, [500 + seed for seed in seeds], choices)
 wrong = {"FT": -log_p(corrupt.pvalues), "magnitude": np.abs(corrupt.runs.final_weights)}
 checks = []
 for name in ("FT", "magnitude"):
-    own = saliency.keep_highest(scores[name], at)
-    shuffled = {("shuffled in layers", at, d): saliency.shuffle_within_layers(own, layers, np.random.default_rng([14, d]))
+    own = rankings.keep_highest(scores[name], at)
+    shuffled = {("shuffled in layers", at, d): rankings.shuffle_within_layers(own, layers, np.random.default_rng([14, d]))
                 for d in range(draws)}  # fmt: skip
-    as_it_is = {("as it is", at, 0): own, ("labels permuted", at, 0): saliency.keep_highest(wrong[name], at)}
+    as_it_is = {("as it is", at, 0): own, ("labels permuted", at, 0): rankings.keep_highest(wrong[name], at)}
     checks.append(retrain(as_it_is | shuffled)[0].assign(ranking=name))
     checks.append(retrain({("other start", at, 0): own}, initial=fresh)[0].assign(ranking=name))
 checks = pd.concat(checks, ignore_index=True).assign(kind="sanity")

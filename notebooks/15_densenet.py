@@ -47,8 +47,9 @@ out_dir: str = "results"  # folder for the rows: CSV, and JSON that says where t
 
 # %%
 from legc_utils import protocols
+from study import parameters
 
-choices = protocols.from_parameters(
+choices = parameters.check(
     globals(), "dataset protocol seeds sparsities draws recorded_epochs window overlap max_lag out_dir",
     datasets=protocols.IMAGES,
 )  # fmt: skip
@@ -60,13 +61,14 @@ import numpy as np
 import pandas as pd
 import torch
 
-from legc_utils import datasets, diagnostics, footprint, models, plots, results, sparsity
+from legc_utils import datasets
+from study import footprint, networks, operations, plots, results, sparsity
 
 plots.use_style()
 torch.set_num_threads(1)  # the same bits on any number of cores, and networks this small gain little from more
 choices = replace(choices, rate=0.05, batch_size=32, p_decimals=None)  # rounded p-values cannot be ranked
 task = sparsity.image_task(datasets.load(dataset, choices))
-build = models.DenseNet
+build = networks.DenseNet
 sparsity.record(sparsity.draw(build, 0), task, choices)  # refuses windows and lags that cannot work
 print(f"{dataset}: {sparsity.n_steps(task, choices)} steps, windows of {choices.window}, seeds {seeds}")
 
@@ -77,10 +79,10 @@ print(f"{dataset}: {sparsity.n_steps(task, choices)} steps, windows of {choices.
 
 # %%
 model = sparsity.draw(build, seeds[0])
-shapes = {name: tuple(model.get_parameter(name).shape) for name in models.linear_maps(model)}
+shapes = {name: tuple(model.get_parameter(name).shape) for name in networks.linear_maps(model)}
 layers = pd.DataFrame({"shape": shapes.values(), "weights": [np.prod(s) for s in shapes.values()]}, shapes)
 layers["units"] = pd.Series(model.units)
-n_weights, work = int(layers.weights.sum()), diagnostics.multiply_adds(model, task.X_test[:1])
+n_weights, work = int(layers.weights.sum()), operations.multiply_adds(model, task.X_test[:1])
 layers.astype({"units": "Int64"}).astype(object).fillna("–")
 
 # %% [markdown]

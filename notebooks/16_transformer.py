@@ -47,11 +47,11 @@ max_lag: int = 3  # largest lag of the full run's Granger test, in windows; None
 out_dir: str = "results"  # folder for the rows: CSV, and JSON that says where they came from
 
 # %%
-from legc_utils import protocols
+from study import parameters, texts
 
-choices = protocols.from_parameters(
+choices = parameters.check(
     globals(), "dataset protocol seeds sparsities draws recorded_epochs window overlap max_lag out_dir",
-    datasets=protocols.TEXTS,
+    datasets=texts.TEXTS,
 )  # fmt: skip
 
 # %%
@@ -61,14 +61,14 @@ import numpy as np
 import pandas as pd
 import torch
 
-from legc_utils import datasets, diagnostics, footprint, models, plots, results, sparsity
+from study import footprint, networks, operations, plots, results, sparsity, texts
 
 plots.use_style()
 torch.set_num_threads(1)  # the same bits on any number of cores, and networks this small gain little from more
 choices = replace(choices, rate=1.0, batch_size=16, p_decimals=None)  # rounded p-values cannot be ranked
 context = 32
-task, characters = sparsity.text_task(datasets.load_text(dataset), context)
-build = lambda: models.Transformer(len(characters), context)
+task, characters = sparsity.text_task(texts.load(dataset), context)
+build = lambda: networks.Transformer(len(characters), context)
 sparsity.record(sparsity.draw(build, 0), task, choices)  # refuses windows and lags that cannot work
 print(f"{dataset}: {sparsity.n_steps(task, choices)} steps, windows of {choices.window}, seeds {seeds}")
 
@@ -80,10 +80,10 @@ print(f"{dataset}: {sparsity.n_steps(task, choices)} steps, windows of {choices.
 
 # %%
 model = sparsity.draw(build, seeds[0])
-shapes = {name: tuple(model.get_parameter(name).shape) for name in models.linear_maps(model)}
+shapes = {name: tuple(model.get_parameter(name).shape) for name in networks.linear_maps(model)}
 layers = pd.DataFrame({"shape": shapes.values(), "weights": [np.prod(s) for s in shapes.values()]}, shapes)
 layers["units"] = pd.Series(model.units)
-n_weights, work = int(layers.weights.sum()), diagnostics.multiply_adds(model, task.X_test[:1])
+n_weights, work = int(layers.weights.sum()), operations.multiply_adds(model, task.X_test[:1])
 layers.astype({"units": "Int64"}).astype(object).fillna("–")
 
 # %% [markdown]

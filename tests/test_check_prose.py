@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-sys.path.insert(0, str(ROOT / "book"))
+sys.path.insert(0, str(ROOT / "book/build"))
 import check_prose  # noqa: E402
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from legc_utils import portable
+from study import portable
 
 pytestmark = pytest.mark.skipif(not portable.supported(), reason="other processors than x86-64 with AVX2 differ")
 ROOT = Path(__file__).parent.parent
@@ -31,14 +31,16 @@ import hashlib
 import sys
 from dataclasses import replace
 
-from legc_utils import datasets, portable, protocols
+from legc_utils import datasets, protocols
+from study import portable
 
 if sys.argv[1] == "settled":
     assert portable.settle() is None
 
 import torch
 
-from legc_utils import models, sparsity, training
+from legc_utils import training
+from study import networks, sparsity
 
 torch.set_num_threads(1)
 
@@ -51,10 +53,10 @@ split = datasets.load("mnist5k")
 few = replace(split, X_train=split.X_train[:320], y_train=split.y_train[:320])
 runs = training.train_ensemble(few, (50, 30), [0, 1], "published", epochs=1)
 show("mnist5k", map(torch.from_numpy, [runs.final_weights, runs.final_biases]))
-images, (text, characters) = sparsity.image_task(few), sparsity.text_task(datasets.load_text("pydoc")[:5000], 32)
+images, (text, characters) = sparsity.image_task(few), sparsity.text_task(texts.load("pydoc")[:5000], 32)
 for name, build, task, rate in (
-    ("resnet", models.ResNet, images, 0.05), ("densenet", models.DenseNet, images, 0.05),
-    ("transformer", lambda: models.Transformer(len(characters), 32), text, 1.0),
+    ("resnet", networks.ResNet, images, 0.05), ("densenet", networks.DenseNet, images, 0.05),
+    ("transformer", lambda: networks.Transformer(len(characters), 32), text, 1.0),
 ):
     plan = protocols.get("published", rate=rate, batch_size=16, recorded_epochs=1)
     show(name, sparsity.train(sparsity.draw(build, 0), task, plan, 0).parameters())
@@ -93,7 +95,7 @@ def test_without_the_settings_they_do_not():
 
 
 def test_a_notebook_that_finds_torch_without_the_settings_says_so():
-    (line,) = python("import torch; from legc_utils import portable; print(portable.settle())")
+    (line,) = python("import torch; from study import portable; print(portable.settle())")
     assert "may differ from the book's" in line
 
 

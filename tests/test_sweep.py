@@ -18,10 +18,10 @@ import pytest
 import yaml
 
 from benchmarks import cluster
-from legc_utils import sweeps
+from study import sweeps
 
 ROOT = Path(__file__).parent.parent
-sys.path.insert(0, str(ROOT / "book"))
+sys.path.insert(0, str(ROOT / "book/build"))
 import sweep_job  # noqa: E402
 
 PARAMETERS = """dataset = "cancer"

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from legc_utils import lyapunov
+from study import maps
 
 LOG2 = np.log(2)  # the logistic map's exponent, in nats
 
@@ -349,16 +350,16 @@ def lorenz(s, t, h=0.01):
     ids=["logistic", "henon", "lorenz"],
 )
 def test_tangent_exponents_of_known_maps(step, start, steps, unit, truth, tolerance):
-    found = lyapunov.tangent_lyapunov(step, start, steps, discard=300)
+    found = maps.tangent_lyapunov(step, start, steps, discard=300)
     assert found.shape == (len(start),) and abs(found.mean() / unit - truth) < tolerance * truth
 
 
 def test_the_tangent_exponent_of_a_linear_map_is_its_largest_eigenvalue():
     A = torch.tensor([[0.5, 0.2], [0.0, 0.9]], dtype=torch.float64)
-    assert np.isclose(lyapunov.tangent_lyapunov(lambda s, t: A @ s, [1.0, 1.0], 50, discard=200), np.log(0.9))
-    growth = lyapunov.tangent_lyapunov(lambda s, t: (t + 1.0) * s, [1.0], 4, local=True)
+    assert np.isclose(maps.tangent_lyapunov(lambda s, t: A @ s, [1.0, 1.0], 50, discard=200), np.log(0.9))
+    growth = maps.tangent_lyapunov(lambda s, t: (t + 1.0) * s, [1.0], 4, local=True)
     assert np.allclose(growth, np.log([1, 2, 3, 4]))
-    assert lyapunov.tangent_lyapunov(lambda s, t: 0 * s, [1.0], 3) == -np.inf
+    assert maps.tangent_lyapunov(lambda s, t: 0 * s, [1.0], 3) == -np.inf
 
 
 @pytest.mark.parametrize(
@@ -373,4 +374,4 @@ def test_the_tangent_exponent_of_a_linear_map_is_its_largest_eigenvalue():
 )
 def test_a_map_that_cannot_be_followed_is_refused(changes, message):
     with pytest.raises(ValueError, match=message):
-        lyapunov.tangent_lyapunov(**(dict(step=logistic_map, state=[0.3], n_steps=5) | changes))
+        maps.tangent_lyapunov(**(dict(step=logistic_map, state=[0.3], n_steps=5) | changes))

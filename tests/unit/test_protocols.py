@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from legc_utils import protocols
+from study import parameters
 
 # Everything in which `corrected` may differ from `published`.
 CORRECTED_FIELDS = {
@@ -99,25 +100,25 @@ def elsewhere(tmp_path, monkeypatch):
 
 
 def test_parameters_become_a_protocol():
-    assert protocols.from_parameters(dict(GIVEN), ALLOWED) == protocols.get("published", "iris")
-    assert protocols.from_parameters(GIVEN | {"window": 80}, ALLOWED).window == 80
+    assert parameters.check(dict(GIVEN), ALLOWED) == protocols.get("published", "iris")
+    assert parameters.check(GIVEN | {"window": 80}, ALLOWED).window == 80
 
 
 @pytest.mark.parametrize("folder", ["file", "file/inside", "/proc/results", "nul\0"])
 def test_a_folder_that_cannot_be_written_to_is_refused(folder):
     Path("file").write_text("in the way")
     with pytest.raises(ValueError, match="out_dir=.*cannot be written to"):
-        protocols.from_parameters(GIVEN | {"out_dir": folder}, ALLOWED)
+        parameters.check(GIVEN | {"out_dir": folder}, ALLOWED)
 
 
 def test_lists_given_as_text_are_read():
     given = GIVEN | {"seeds": "[2, 3]"}
-    protocols.from_parameters(given, ALLOWED)
+    parameters.check(given, ALLOWED)
     assert given["seeds"] == [2, 3]
 
 
 def test_what_jupyter_itself_defines_is_no_parameter():
-    protocols.from_parameters(GIVEN | {"In": [], "_i1": "", "np": pytest, "get_ipython": print}, ALLOWED)
+    parameters.check(GIVEN | {"In": [], "_i1": "", "np": pytest, "get_ipython": print}, ALLOWED)
 
 
 @pytest.mark.parametrize(
@@ -129,5 +130,5 @@ def test_what_jupyter_itself_defines_is_no_parameter():
 )  # fmt: skip
 def test_wrong_parameters_are_named_with_what_is_allowed(name, value):
     with pytest.raises(ValueError, match=name) as error:
-        protocols.from_parameters(GIVEN | {name: value}, ALLOWED)
+        parameters.check(GIVEN | {name: value}, ALLOWED)
     assert repr(value) in str(error.value) and ("allowed" in str(error.value))

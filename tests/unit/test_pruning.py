@@ -13,7 +13,8 @@ from scipy import stats
 from statsmodels.stats.multitest import multipletests
 from torch.nn.utils import prune
 
-from legc_utils import datasets, granger, lyapunov, protocols, pruning, training
+from legc_utils import datasets, granger, lyapunov, protocols, pruning, selection, training
+from study import nulls, rankings
 
 pvalues = arrays(float, st.integers(1, 12), elements=st.floats(0, 1) | st.sampled_from([0.01, 0.05, 0.5]))
 alphas = st.floats(0.001, 0.999)
@@ -25,38 +26,38 @@ corrections = st.sampled_from(protocols.CHOICES["correction"])
 
 def test_noncausal_prunes_from_alpha_upwards():
     p = [0.0, 0.0499, 0.05, 0.0501, 1.0]
-    assert pruning.legc_mask(p, alpha=0.05).tolist() == [True, True, False, False, False]
-    assert pruning.legc_mask(p, alpha=0.05, rule="causal").tolist() == [False, False, True, True, True]
+    assert selection.legc_mask(p, alpha=0.05).tolist() == [True, True, False, False, False]
+    assert selection.legc_mask(p, alpha=0.05, rule="causal").tolist() == [False, False, True, True, True]
 
 
 def test_several_lags_are_reduced_to_the_smallest_p():
     p = [[0.9, 0.01, 0.05], [0.02, 0.8, 0.06], [0.5, 0.5, 0.07]]
-    assert pruning.legc_mask(p).tolist() == [True, True, False]
+    assert selection.legc_mask(p).tolist() == [True, True, False]
 
 
 @pytest.mark.parametrize("correction", protocols.CHOICES["correction"])
 def test_undefined_pvalues_count_as_0(correction):
     p = np.array([[0.9, np.nan, np.nan, 0.9], [0.9, 0.9, np.nan, 0.001]])
-    assert pruning.legc_mask(p, correction=correction).tolist() == [False, True, True, True]
-    assert pruning.legc_mask(p, rule="causal", correction=correction).tolist() == [True, False, False, False]
+    assert selection.legc_mask(p, correction=correction).tolist() == [False, True, True, True]
+    assert selection.legc_mask(p, rule="causal", correction=correction).tolist() == [True, False, False, False]
 
 
 @given(pvalues, alphas, corrections)
 def test_the_two_rules_are_complements(p, alpha, correction):
-    kept = pruning.legc_mask(p, alpha, "noncausal", correction)
+    kept = selection.legc_mask(p, alpha, "noncausal", correction)
     assert kept.dtype == bool and kept.shape == p.shape
-    assert np.array_equal(kept, ~pruning.legc_mask(p, alpha, "causal", correction))
+    assert np.array_equal(kept, ~selection.legc_mask(p, alpha, "causal", correction))
 
 
 @given(pvalues, st.tuples(alphas, alphas).map(sorted), corrections)
 def test_a_larger_alpha_never_prunes_more(p, levels, correction):
-    small, large = (pruning.legc_mask(p, alpha, correction=correction) for alpha in levels)
+    small, large = (selection.legc_mask(p, alpha, correction=correction) for alpha in levels)
     assert (small <= large).all()
 
 
 @given(pvalues, alphas, corrections)
 def test_a_correction_never_keeps_more(p, alpha, correction):
-    corrected, plain = pruning.legc_mask(p, alpha, correction=correction), pruning.legc_mask(p, alpha)
+    corrected, plain = selection.legc_mask(p, alpha, correction=correction), selection.legc_mask(p, alpha)
     assert (corrected <= plain)[p != alpha].all()
 
 
@@ -65,14 +66,16 @@ def test_a_correction_never_keeps_more(p, alpha, correction):
 @given(p=pvalues, alpha=alphas)
 def test_corrections_are_statsmodels(correction, p, alpha):
     expected = multipletests(p, alpha, correction)[0]
-    assert np.array_equal(pruning.legc_mask(p, alpha, correction=correction), expected)
-    assert np.array_equal(pruning.legc_mask(np.stack([p, np.ones_like(p)]), alpha, correction=correction), expected)
+    assert np.array_equal(selection.legc_mask(p, alpha, correction=correction), expected)
+    assert np.array_equal(selection.legc_mask(np.stack([p, np.ones_like(p)]), alpha, correction=correction), expected)
 
 
 def test_corrections_count_all_weights():
     p = np.r_[0.04, np.ones(19)]
-    assert pruning.legc_mask(p).sum() == 1
-    assert pruning.legc_mask(p, correction="bonferroni").sum() == pruning.legc_mask(p, correction="fdr_bh").sum() == 0
+    assert selection.legc_mask(p).sum() == 1
+    assert (
+        selection.legc_mask(p, correction="bonferroni").sum() == selection.legc_mask(p, correction="fdr_bh").sum() == 0
+    )
 
 
 @pytest.mark.parametrize(
@@ -90,7 +93,7 @@ def test_corrections_count_all_weights():
 )
 def test_bad_input_is_named_with_what_is_allowed(bad, message):
     with pytest.raises(ValueError, match=message):
-        pruning.legc_mask(**dict(pvalues=[0.1, 0.2]) | bad)
+        selection.legc_mask(**dict(pvalues=[0.1, 0.2]) | bad)
 
 
 # torch's interface
@@ -141,14 +144,14 @@ def test_several_lags_of_pvalues_are_reduced_like_legc_mask():
     p = np.random.default_rng(0).random((4, 6))
     p[2, 3] = np.nan
     layer = legc(torch.nn.Linear(3, 2), "weight", p, alpha=0.2)
-    assert np.array_equal(layer.weight_mask.bool().ravel(), pruning.legc_mask(p, 0.2))
+    assert np.array_equal(layer.weight_mask.bool().ravel(), selection.legc_mask(p, 0.2))
 
 
 @pytest.mark.parametrize("correction", protocols.CHOICES["correction"])
 @pytest.mark.parametrize("rule", protocols.CHOICES["rule"])
 def test_rule_and_correction_are_those_of_legc_mask(rule, correction):
     layer = pruned_linear(alpha=0.04, rule=rule, correction=correction)
-    assert np.array_equal(layer.weight_mask.bool().ravel(), pruning.legc_mask(P6, 0.04, rule, correction))
+    assert np.array_equal(layer.weight_mask.bool().ravel(), selection.legc_mask(P6, 0.04, rule, correction))
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.float16])
@@ -228,7 +231,7 @@ def test_global_pruning_takes_pvalues_as_importance_scores():
     settings = dict(alpha=0.06, correction="fdr_bh")  # over the weights of both layers together
     prune.global_unstructured(parameters, pruning.LEGCUnstructured, importance_scores=scores, **settings)
     found = torch.cat([net[0].weight_mask.ravel(), net[2].weight_mask.ravel()]).bool()
-    assert np.array_equal(found, pruning.legc_mask(p, **settings))
+    assert np.array_equal(found, selection.legc_mask(p, **settings))
     assert 0 < found.sum() < 8
 
 
@@ -301,19 +304,19 @@ MASKS = np.random.default_rng(0).random((5, 40)) < np.array([[0.5], [0.9], [0.1]
 
 
 def test_random_masks_prune_as_many_as_the_masks_they_stand_against():
-    found = pruning.random_masks(MASKS, range(5))
+    found = rankings.random_masks(MASKS, range(5))
     assert found.dtype == bool and np.array_equal(found.sum(axis=1), MASKS.sum(axis=1))
     assert not np.array_equal(found[:3], MASKS[:3])
 
 
 def test_random_masks_are_fixed_by_the_seed_alone():
-    assert np.array_equal(pruning.random_masks(MASKS, range(5)), pruning.random_masks(MASKS, range(5)))
-    assert np.array_equal(pruning.random_masks(MASKS[2:3], [7])[0], pruning.random_masks(MASKS[:3], [1, 4, 7])[2])
-    assert not np.array_equal(pruning.random_masks(MASKS[:1], [0]), pruning.random_masks(MASKS[:1], [1]))
+    assert np.array_equal(rankings.random_masks(MASKS, range(5)), rankings.random_masks(MASKS, range(5)))
+    assert np.array_equal(rankings.random_masks(MASKS[2:3], [7])[0], rankings.random_masks(MASKS[:3], [1, 4, 7])[2])
+    assert not np.array_equal(rankings.random_masks(MASKS[:1], [0]), rankings.random_masks(MASKS[:1], [1]))
 
 
 def test_random_masks_favour_no_weight():
-    drawn = pruning.random_masks(np.tile(np.arange(10) < 7, (400, 1)), range(400))
+    drawn = rankings.random_masks(np.tile(np.arange(10) < 7, (400, 1)), range(400))
     assert np.abs(drawn.mean(axis=0) - 0.7).max() < 0.09  # four standard deviations
 
 
@@ -321,14 +324,14 @@ def test_baselines_do_not_disturb_torchs_random_numbers():
     torch.manual_seed(5)
     expected = torch.rand(3)
     torch.manual_seed(5)
-    pruning.random_masks(MASKS, range(5))
-    pruning.magnitude_masks(MASKS, np.ones(MASKS.shape))
+    rankings.random_masks(MASKS, range(5))
+    rankings.magnitude_masks(MASKS, np.ones(MASKS.shape))
     assert torch.equal(torch.rand(3), expected)
 
 
 def test_magnitude_masks_drop_the_smallest():
     weights = np.random.default_rng(1).normal(size=MASKS.shape)
-    found = pruning.magnitude_masks(MASKS, weights)
+    found = rankings.magnitude_masks(MASKS, weights)
     assert found.dtype == bool and np.array_equal(found.sum(axis=1), MASKS.sum(axis=1))
     for keep, w in zip(found, np.abs(weights)):
         assert keep.all() or not keep.any() or w[keep].min() > w[~keep].max()
@@ -358,7 +361,7 @@ def short(name="published", **changes):
 @pytest.mark.parametrize("name", protocols.PROTOCOLS)
 def test_the_selection_is_the_four_steps_by_hand(name, variant):
     protocol = short(name, min_tsep=2)
-    found = pruning.find_masks(toy(), 2, [0, 3], protocol, variant)
+    found = selection.find_masks(toy(), 2, [0, 3], protocol, variant)
     epochs, window, steps, max_lag = {"FT": (12, 20, 5, 3), "PT": (6, 12, 3, 2)}[variant]
     ends = lyapunov.window_ends(epochs * 30 + 1, window, 0.1)
     runs = training.train_ensemble(toy(), 2, [0, 3], protocol, epochs=epochs, rows=ends, record="weights")
@@ -371,12 +374,12 @@ def test_the_selection_is_the_four_steps_by_hand(name, variant):
         assert np.array_equal(found.exponents[:, s], exponents)
         assert np.array_equal(found.target[:, s], error)
         np.testing.assert_allclose(found.pvalues[s], p.min(axis=0), atol=1e-12)
-        assert np.array_equal(found.masks[s], pruning.legc_mask(p, correction=protocol.correction))
+        assert np.array_equal(found.masks[s], selection.legc_mask(p, correction=protocol.correction))
 
 
 @pytest.mark.parametrize("name", protocols.PROTOCOLS)
 def test_the_selection_has_the_documented_shapes(name):
-    found = pruning.find_masks(toy(), (3, 2), [0, 1, 2], short(name, min_tsep=2))
+    found = selection.find_masks(toy(), (3, 2), [0, 1, 2], short(name, min_tsep=2))
     n_windows = len(found.horizon.rows)
     assert found.exponents.shape == (n_windows, 3, 17) and found.target.shape == (n_windows, 3)
     assert found.pvalues.shape == (3, 17) and found.masks.shape == (3, 17) and found.masks.dtype == bool
@@ -384,17 +387,17 @@ def test_the_selection_has_the_documented_shapes(name):
 
 
 def test_the_selection_is_repeatable_and_each_seed_stands_alone():
-    a, b = (pruning.find_masks(toy(), 2, [0, 1], short()) for _ in range(2))
+    a, b = (selection.find_masks(toy(), 2, [0, 1], short()) for _ in range(2))
     for name in ("exponents", "target", "pvalues", "masks"):
         assert np.array_equal(getattr(a, name), getattr(b, name), equal_nan=True)
-    alone = pruning.find_masks(toy(), 2, [1], short())
+    alone = selection.find_masks(toy(), 2, [1], short())
     assert np.array_equal(alone.exponents[:, 0], a.exponents[:, 1])
     assert np.array_equal(alone.masks[0], a.masks[1])
 
 
 def test_partial_training_sees_fewer_windows_of_the_same_run():
     settings = short(partial_window=20, partial_steps=5)
-    ft, pt = (pruning.find_masks(toy(), 2, [0], settings, variant) for variant in ("FT", "PT"))
+    ft, pt = (selection.find_masks(toy(), 2, [0], settings, variant) for variant in ("FT", "PT"))
     n = len(pt.horizon.rows)
     assert n < len(ft.horizon.rows) and pt.horizon.epochs < ft.horizon.epochs
     assert np.array_equal(pt.exponents, ft.exponents[:n]) and np.array_equal(pt.target, ft.target[:n])
@@ -402,15 +405,15 @@ def test_partial_training_sees_fewer_windows_of_the_same_run():
 
 def test_mini_batches_can_be_followed_too():
     settings = short(batch_size=8, shuffle=True, recorded_epochs=40, steps=3, max_lag=2)  # 4 iterates an epoch
-    found = pruning.find_masks(toy(), 2, [0, 1], settings)
+    found = selection.find_masks(toy(), 2, [0, 1], settings)
     assert found.exponents.shape == (len(lyapunov.window_ends(161, 20, 0.1)), 2, 8)
     assert np.isfinite(found.exponents).all()
 
 
 def test_given_initial_weights_are_followed():
     initial = training.initial_parameters((3, 2, 1), 9, short())
-    given = pruning.find_masks(toy(), 2, [0], short(), initial=[part[None] for part in initial])
-    assert np.array_equal(given.exponents, pruning.find_masks(toy(), 2, [9], short()).exponents)
+    given = selection.find_masks(toy(), 2, [0], short(), initial=[part[None] for part in initial])
+    assert np.array_equal(given.exponents, selection.find_masks(toy(), 2, [9], short()).exponents)
 
 
 @pytest.mark.parametrize(
@@ -428,16 +431,16 @@ def test_given_initial_weights_are_followed():
 def test_a_horizon_that_cannot_work_is_refused_before_training(monkeypatch, changes, variant, message):
     monkeypatch.setattr(training, "train_ensemble", lambda *args, **kwargs: pytest.fail("trained"))
     with pytest.raises(ValueError, match=message):
-        pruning.find_masks(toy(), 2, [0], short(**changes), variant)
+        selection.find_masks(toy(), 2, [0], short(**changes), variant)
 
 
 def test_differencing_needs_one_window_more():
     """17 windows are enough for 5 lags, but not once differencing has taken one: all p-values would be undefined."""
     enough = short(window=22, max_lag=5)
-    assert len(pruning.horizon(toy(), enough).rows) == 17
-    assert np.isfinite(pruning.find_masks(toy(), 2, [0], enough).pvalues).all()
+    assert len(selection.horizon(toy(), enough).rows) == 17
+    assert np.isfinite(selection.find_masks(toy(), 2, [0], enough).pvalues).all()
     with pytest.raises(ValueError, match="max_lag=5.*has 16 .*up to 4"):
-        pruning.horizon(toy(), protocols.get(enough, difference=True))  # so it is known before training
+        selection.horizon(toy(), protocols.get(enough, difference=True))  # so it is known before training
 
 
 TRAIN_ROWS = dict(
@@ -461,25 +464,25 @@ TRAIN_ROWS = dict(
 def test_every_data_set_has_a_horizon_under_every_protocol(dataset, protocol, variant):
     X = np.empty((TRAIN_ROWS[dataset], 1))
     split = datasets.Split(X, None, X, None, ("x",), ("a", "b"), name=dataset)
-    look = pruning.horizon(split, protocols.get(protocol, dataset), variant)
+    look = selection.horizon(split, protocols.get(protocol, dataset), variant)
     assert len(look.rows) > 3 * look.max_lag + 1
 
 
 def test_five_models_prune_alike_and_only_candidates():
     settings = short(recorded_epochs=40, candidates="after_first", rule="causal")
-    masks = pruning.model_masks(toy(), 2, [0, 1], settings)
+    masks = rankings.model_masks(toy(), 2, [0, 1], settings)
     assert list(masks) == ["dense", "FT", "PT", "random", "magnitude"] and masks["dense"].all()
     first = 3 * 2  # weights of the first layer
     assert all(mask[:, :first].all() for mask in masks.values())
     for name in ("random", "magnitude"):
         assert (masks[name].sum(axis=1) == masks["FT"].sum(axis=1)).all()
-    full = pruning.find_masks(toy(), 2, [0, 1], settings)
+    full = selection.find_masks(toy(), 2, [0, 1], settings)
     assert full.candidates == slice(first, 8) and full.exponents.shape[-1] == full.pvalues.shape[-1] == 2
 
 
 def test_after_first_gives_the_same_choice_for_the_weights_it_looks_at():
-    everything = pruning.find_masks(toy(), 2, [0, 1], short())
-    part = pruning.find_masks(toy(), 2, [0, 1], short(candidates="after_first"))
+    everything = selection.find_masks(toy(), 2, [0, 1], short())
+    part = selection.find_masks(toy(), 2, [0, 1], short(candidates="after_first"))
     assert np.array_equal(part.masks[:, 6:], everything.masks[:, 6:]) and part.masks[:, :6].all()
     assert np.array_equal(part.exponents, everything.exponents[..., 6:])
 
@@ -487,8 +490,8 @@ def test_after_first_gives_the_same_choice_for_the_weights_it_looks_at():
 @pytest.mark.parametrize("target", ["test", "train"])
 def test_placebo_targets_are_the_errors_of_other_runs(target):
     settings = short(recorded_epochs=40, target=target)
-    look = pruning.horizon(toy(), settings)
-    found = pruning.placebo_targets(toy(), 2, 3, settings, look)
+    look = selection.horizon(toy(), settings)
+    found = nulls.placebo_targets(toy(), 2, 3, settings, look)
     runs = training.train_ensemble(toy(), 2, [1000, 1001, 1002], settings, epochs=look.epochs, rows=look.rows)
     assert np.array_equal(found, runs.test_error if target == "test" else runs.train_error)
     assert found.shape == (len(look.rows), 3)

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from legc_utils import datasets, granger, lyapunov, protocols, pruning, training
+from legc_utils import datasets, granger, lyapunov, protocols, pruning, selection, training
 from legc_utils.recorder import LEGCRecorder, bytes_per_weight
 
 WINDOW = dict(window=10, overlap=0.1)
@@ -107,7 +107,7 @@ def test_the_papers_own_network_gets_the_papers_own_mask():
     """A plain torch loop with the recorder chooses what `find_masks` chooses with the batched engine."""
     split = datasets.load("cancer")
     p = protocols.get("published", "cancer", recorded_epochs=12, max_lag=2)
-    chosen = pruning.find_masks(split, p.hidden, [0], p)
+    chosen = selection.find_masks(split, p.hidden, [0], p)
     layers = training.layer_sizes(split, p.hidden)
     model = nn.Sequential(nn.Linear(9, 6), nn.Sigmoid(), nn.Linear(6, 1), nn.Sigmoid()).double()
     start = chosen.runs.initial_weights[0], chosen.runs.initial_biases[0]

@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from legc_utils import datasets, protocols, training
+from study import maps
 
 
 def toy(n_classes=2, n=12, n_features=3, seed=0):
@@ -377,7 +378,7 @@ def test_malformed_input_is_refused_by_name(changes, message):
 def test_iterating_the_training_map_is_training(loss):
     split, p = toy(3), protocol(loss=loss)
     runs = training.train_ensemble(split, 4, [0, 1], p, epochs=2)
-    step, _ = training.sgd_map(split, runs.layers, p, [p.rate, p.rate])
+    step, _ = maps.sgd_map(split, runs.layers, p, [p.rate, p.rate])
     state = torch.as_tensor(np.hstack([runs.initial_weights, runs.initial_biases]))
     for t in range(2 * len(split.X_train)):
         state = step(state, t)
@@ -390,8 +391,8 @@ def test_the_full_batch_map_takes_the_mean_of_the_samples_gradients():
     state = torch.as_tensor(
         np.random.default_rng(0).normal(size=(2, sum(a * b + b for a, b in zip(layers, layers[1:]))))
     )
-    _, each = training.sgd_map(split, layers, p, [0.1, 0.2])
-    step, whole = training.sgd_map(split, layers, p, [0.1, 0.2], full_batch=True)
+    _, each = maps.sgd_map(split, layers, p, [0.1, 0.2])
+    step, whole = maps.sgd_map(split, layers, p, [0.1, 0.2], full_batch=True)
     mean = sum(each(state, t) for t in range(len(split.X_train))) / len(split.X_train)
     np.testing.assert_allclose(whole(state, 0), mean, atol=1e-14)
     np.testing.assert_allclose(step(state, 7), state - torch.tensor([[0.1], [0.2]]) * mean, atol=1e-14)

@@ -8,7 +8,8 @@ import pandas as pd
 import pytest
 from sklearn.metrics import f1_score
 
-from legc_utils import audit, paper, protocols
+from legc_utils import protocols
+from study import audit, paper
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,8 @@ import pytest
 import torch
 from torch.nn.utils import prune
 
-from legc_utils import datasets, models, protocols, sparsity
+from legc_utils import datasets, protocols
+from study import networks, sparsity
 
 PROTOCOL = protocols.get("published", "own", recorded_epochs=12, batch_size=4, rate=0.1, window=10, max_lag=2)
 
@@ -90,7 +91,7 @@ def test_measuring_leaves_mode_and_batch_norm_as_they_are(task):
 
 
 def test_rankings(followed):
-    names = models.linear_maps(followed.initial)
+    names = networks.linear_maps(followed.initial)
     assert names == ["0.weight", "3.weight"]
     p = {"0.weight": torch.tensor([[0.5, 0.01], [float("nan"), 1.0]]), "3.weight": torch.tensor([[0.0, 0.2]])}
     made_up = sparsity.Followed(3, followed.initial, followed.trained, followed.recorder, p)

@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from legc_utils import datasets, fidelity, protocols, pruning
+from legc_utils import datasets, protocols, selection
+from study import fidelity
 
 
 @pytest.mark.parametrize(("name", "variant"), [("cancer", "FT"), ("iris", "FT"), ("iris", "PT")])
@@ -29,7 +30,7 @@ def test_a_mask_that_differs_is_counted():
     shapes = {"W1": (6, 9), "b1": 6, "W2": (1, 6), "b2": 1}
     drawn = [{name: rng.normal(0, 0.1, shape) for name, shape in shapes.items()} for _ in range(2)]
     initial = [np.array([np.r_[d[w].ravel(), d[v].ravel()] for d in drawn]) for w, v in (("W1", "W2"), ("b1", "b2"))]
-    ours = pruning.find_masks(split, 6, range(2), protocol, "FT", initial=tuple(initial)).masks
+    ours = selection.find_masks(split, 6, range(2), protocol, "FT", initial=tuple(initial)).masks
     exact = [np.flatnonzero(~mask).tolist() for mask in ours]
     one_more = int(np.flatnonzero(ours[1])[0])
     data = {"initialisations": drawn, "pruned_FT": [exact[0], [*exact[1], one_more]]}

@@ -3,46 +3,42 @@
 import pytest
 import torch
 
-from legc_utils import datasets, protocols, sparsity
+from legc_utils import datasets
+from study import parameters, sparsity, texts
 
 PARAMETERS = {"dataset": "pydoc", "protocol": "published", "seeds": [0], "out_dir": "results"}
 
 
 def test_pydoc_is_a_long_plain_text_that_stays_the_same():
-    text = datasets.load_text("pydoc")
+    text = texts.load("pydoc")
     assert text.isascii() and len(text) > 100_000 and "def" in text and "\r" not in text
-    assert text == datasets.load_text("pydoc")
-    assert datasets.checksum("pydoc") == datasets.checksum("pydoc") and len(datasets.checksum("pydoc")) == 64
-    assert datasets.unavailable("pydoc") is None and datasets.fetch("pydoc") == []
+    assert text == texts.load("pydoc")
+    assert texts.checksum("pydoc") == texts.checksum("pydoc") and len(texts.checksum("pydoc")) == 64
+    assert texts.checksum("iris") == datasets.checksum("iris") and texts.unavailable("pydoc") is None
 
 
 def test_unknown_texts_are_refused_with_the_names():
     with pytest.raises(ValueError, match="text='shakespeare' is unknown; allowed: pydoc"):
-        datasets.load_text("shakespeare")
+        texts.load("shakespeare")
 
 
 def test_a_text_is_no_table():
-    with pytest.raises(ValueError, match="dataset='pydoc' is a text, see load_text; allowed here: cancer"):
+    with pytest.raises(ValueError, match="dataset='pydoc' is unknown; allowed: cancer"):
         datasets.load("pydoc")
     with pytest.raises(ValueError, match="dataset='pydoc' is not allowed; give one of cancer.*"):
-        protocols.choose(PARAMETERS)
+        parameters.choose(PARAMETERS)
 
 
 def test_a_chapter_on_texts_takes_texts_only():
-    assert protocols.choose(PARAMETERS, protocols.TEXTS).dataset == "pydoc"
+    assert parameters.choose(PARAMETERS, texts.TEXTS).dataset == "pydoc"
     with pytest.raises(ValueError, match="dataset='cancer' is not allowed; give one of pydoc"):
-        protocols.choose(PARAMETERS | {"dataset": "cancer"}, protocols.TEXTS)
-
-
-def test_the_data_page_lists_it():
-    row = datasets.table().set_index("data set").loc["pydoc"]
-    assert "characters" in row.iloc[0] and row["available here"] == "yes"
+        parameters.choose(PARAMETERS | {"dataset": "cancer"}, texts.TEXTS)
 
 
 @pytest.mark.parametrize("value", [[], [0.0], [1.0], [0.9, 0.5], [0.5, 0.5], 0.5, ["x"]])
 def test_sparsities_are_rising_shares(value):
     with pytest.raises(ValueError, match="sparsities=.*rising list of shares"):
-        protocols.choose(PARAMETERS | {"sparsities": value}, protocols.TEXTS)
+        parameters.choose(PARAMETERS | {"sparsities": value}, texts.TEXTS)
 
 
 def test_every_piece_is_in_one_part_and_its_answer_is_one_character_ahead():

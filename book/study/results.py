@@ -11,10 +11,10 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from legc_utils import datasets
+from study import texts
 
 _STARTED = time.monotonic()
-_ROOT = Path(__file__).parent.parent
+_ROOT = Path(__file__).parents[2]
 PACKAGES = (
     "numpy",
     "pandas",
@@ -76,7 +76,7 @@ def save(frame, notebook, dataset, protocol, out_dir, **parameters):
         "dataset": dataset,
         "protocol": protocol,
         "parameters": parameters,
-        "data_sha256": None if dataset == "all" else datasets.checksum(dataset),
+        "data_sha256": None if dataset == "all" else texts.checksum(dataset),
         "git_commit": git_commit(),
         "packages": {name: metadata.version(name) for name in PACKAGES},
         "seconds": round(time.monotonic() - _STARTED, 1),

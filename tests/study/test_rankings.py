@@ -8,7 +8,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from legc_utils import datasets, protocols, saliency, training
+from legc_utils import datasets, protocols, training
+from study import rankings
 
 PROTOCOL = protocols.get("published", "toy", init_sd=0.7)
 
@@ -44,8 +45,8 @@ def test_snip_and_grasp_equal_a_reference_with_the_whole_hessian(n_classes):
     weights, biases = networks(layers)
     loss = reference_loss(split, layers)
     found = (
-        saliency.snip(split, layers, PROTOCOL, weights, biases),
-        saliency.grasp(split, layers, PROTOCOL, weights, biases),
+        rankings.snip(split, layers, PROTOCOL, weights, biases),
+        rankings.grasp(split, layers, PROTOCOL, weights, biases),
     )
     for k, flat in enumerate(torch.as_tensor(np.hstack([weights, biases]))):
         gradient = torch.autograd.functional.jacobian(loss, flat)
@@ -58,7 +59,7 @@ def test_snip_and_grasp_equal_a_reference_with_the_whole_hessian(n_classes):
 def test_synflow_equals_the_product_of_the_other_layers():
     layers = (3, 4, 5, 2)
     weights, _ = networks(layers)
-    found = saliency.synflow(weights, layers)
+    found = rankings.synflow(weights, layers)
     for k in range(len(weights)):
         W = [np.abs(weights[k, at]).reshape(shape) for at, _, shape in training.layer_slices(layers)]
         for layer, (at, *_) in enumerate(training.layer_slices(layers)):
@@ -72,7 +73,7 @@ def test_synflow_equals_the_product_of_the_other_layers():
 
 def test_synflow_scores_are_conserved_from_layer_to_layer():
     layers = (5, 4, 3)
-    found = saliency.synflow(networks(layers)[0], layers)
+    found = rankings.synflow(networks(layers)[0], layers)
     sums = [found[:, at].sum(axis=1) for at, *_ in training.layer_slices(layers)]
     np.testing.assert_allclose(sums[0], sums[1])
 
@@ -81,15 +82,15 @@ def test_iterated_synflow_keeps_a_path_where_a_single_round_collapses():
     layers = (9, 6, 6, 6, 1)
     weights, _ = networks(layers, range(8))
     sparsity = 1 - 8 / weights.shape[1]
-    iterated = saliency.synflow_masks(weights, layers, sparsity)
+    iterated = rankings.synflow_masks(weights, layers, sparsity)
     assert (iterated.sum(axis=1) == 8).all()
-    assert saliency.effective_masks(iterated, layers).any(axis=1).all()
+    assert rankings.effective_masks(iterated, layers).any(axis=1).all()
 
 
 @given(st.integers(1, 40), st.floats(0, 1), st.integers(0, 2**16))
 def test_as_many_are_kept_as_asked_and_none_scores_below_a_pruned_one(n, sparsity, seed):
     scores = np.random.default_rng(seed).normal(size=(3, n)).round(1)
-    masks = saliency.keep_highest(scores, sparsity)
+    masks = rankings.keep_highest(scores, sparsity)
     assert (masks.sum(axis=1) == max(1, n - round(sparsity * n))).all()
     for row, keep in zip(scores, masks):
         assert keep.all() or row[keep].min() >= row[~keep].max()
@@ -97,7 +98,7 @@ def test_as_many_are_kept_as_asked_and_none_scores_below_a_pruned_one(n, sparsit
 
 def test_layer_by_layer_each_layer_loses_the_same_share():
     layers = (10, 10, 10)
-    masks = saliency.keep_highest(np.random.default_rng(0).normal(size=(2, 200)), 0.3, layers)
+    masks = rankings.keep_highest(np.random.default_rng(0).normal(size=(2, 200)), 0.3, layers)
     assert (masks.reshape(2, 2, 100).sum(axis=2) == 70).all()
 
 
@@ -106,13 +107,13 @@ def test_layer_by_layer_each_layer_loses_the_same_share():
 ])  # fmt: skip
 def test_what_cannot_be_ranked_is_refused(scores, sparsity, message):
     with pytest.raises(ValueError, match=message):
-        saliency.keep_highest(scores, sparsity)
+        rankings.keep_highest(scores, sparsity)
 
 
 def test_shuffling_keeps_each_layers_count_and_moves_the_rest():
     layers = (8, 6, 4)
     masks = np.random.default_rng(0).random((5, 72)) < 0.5
-    found = saliency.shuffle_within_layers(masks, layers, np.random.default_rng(1))
+    found = rankings.shuffle_within_layers(masks, layers, np.random.default_rng(1))
     for at, *_ in training.layer_slices(layers):
         assert (found[:, at].sum(axis=1) == masks[:, at].sum(axis=1)).all()
     assert (found != masks).any(axis=1).all()
@@ -129,4 +130,4 @@ def test_effective_masks_hold_exactly_the_weights_on_a_path(seed, share):
             for found, i, o in zip(on_a_path, units, units[1:]):
                 found[o, i] = True
     expected = np.concatenate([found.ravel() for found in on_a_path])
-    assert np.array_equal(saliency.effective_masks(mask, layers)[0], expected)
+    assert np.array_equal(rankings.effective_masks(mask, layers)[0], expected)

@@ -5,6 +5,8 @@ All take and give float64 (n_steps, n_series), one series a column.
 
 import numpy as np
 
+from legc_utils import training
+
 
 def _checked(series):
     series = np.asarray(series, dtype=np.float64)
@@ -67,3 +69,12 @@ def autoregressive(n_steps, phi, deviation, rng):
     for t in range(1, n_steps):
         found[t] = phi * found[t - 1] + shocks[t]
     return found
+
+
+def placebo_targets(split, hidden, n_runs, protocol, look):
+    """The Granger target of n_runs other dense networks, which the weights under test cannot have caused.
+
+    Seeds 1000, 1001, …; the same data in the same order. look : Horizon. Returns float64 (n_windows, n_runs).
+    """
+    seeds = [1000 + run for run in range(n_runs)]
+    return training.train_ensemble(split, hidden, seeds, protocol, epochs=look.epochs, rows=look.rows).target_error

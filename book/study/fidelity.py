@@ -1,7 +1,7 @@
 """The authors' released masks against ours, from their initial weights: the sharpest test of `published`.
 
 The released weights carry no licence, so they are not part of this repository. With the folder that holds
-released/NAME.json in LEGC_DATA_DIR, `python -m legc_utils.fidelity` writes the table that the book shows.
+released/NAME.json in LEGC_DATA_DIR, `python -m study.fidelity` writes the table that the book shows.
 """
 
 import json
@@ -11,10 +11,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from legc_utils import datasets, protocols, pruning
+from legc_utils import datasets, protocols, selection
 
-TABLE = Path(__file__).parent.parent / "book" / "fidelity.csv"
-_BESIDE = Path(__file__).parents[2] / "shared" / "data"
+TABLE = Path(__file__).parents[1] / "fidelity.csv"
+_BESIDE = Path(__file__).parents[3] / "shared" / "data"
 
 
 def released(dataset):
@@ -46,7 +46,7 @@ def compare(dataset, data, variant):
     flat = lambda *names: np.array([np.concatenate([np.ravel(i[n]) for n in names]) for i in data["initialisations"]])
     initial = flat("W1", "W2"), flat("b1", "b2")
     seeds = range(len(initial[0]))
-    found = pruning.find_masks(datasets.load(dataset), protocol.hidden, seeds, protocol, variant, initial=initial)
+    found = selection.find_masks(datasets.load(dataset), protocol.hidden, seeds, protocol, variant, initial=initial)
     theirs = np.ones_like(found.masks)
     for mask, pruned in zip(theirs, data[f"pruned_{variant}"]):
         mask[pruned] = False

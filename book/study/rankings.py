@@ -8,7 +8,9 @@ import numpy as np
 import torch
 from torch.nn.utils import prune
 
-from legc_utils import pruning, training
+from legc_utils import protocols, training
+from legc_utils.selection import find_masks
+from study import maps
 
 
 def snip(split, layers, protocol, weights, biases):
@@ -35,7 +37,7 @@ def grasp(split, layers, protocol, weights, biases):
 
 def _gradient(split, layers, protocol, weights, biases):
     state = torch.as_tensor(np.hstack([weights, biases]))
-    _, gradient = training.sgd_map(split, layers, protocol, np.ones(len(state)), full_batch=True)
+    _, gradient = maps.sgd_map(split, layers, protocol, np.ones(len(state)), full_batch=True)
     return lambda s: gradient(s, 0), state
 
 
@@ -87,7 +89,7 @@ def keep_highest(scores, sparsity, layers=None):
     for row, keep in zip(scores, masks):
         for at in parts:
             rank = row[at].argsort(kind="stable").argsort() + 1  # torch ranks by size, not by sign
-            keep[at] = pruning.torch_mask(prune.L1Unstructured, min(round(sparsity * len(rank)), len(rank) - 1), rank)
+            keep[at] = torch_mask(prune.L1Unstructured, min(round(sparsity * len(rank)), len(rank) - 1), rank)
     return masks
 
 
@@ -114,3 +116,56 @@ def effective_masks(masks, layers):
         shaped[k] = shaped[k] & alive[:, :, None]
         alive = shaped[k].any(axis=1)
     return np.hstack([keep.reshape(len(masks), -1) for keep in shaped])
+
+
+def torch_mask(method, amount, weights):
+    """What a method of torch.nn.utils.prune keeps of flat weights (n,) when it prunes `amount` of them: bool (n,)."""
+    scores = torch.as_tensor(np.asarray(weights, dtype=np.float64))
+    if amount == 0:  # torch refuses an amount of 0 in some methods; nothing to prune is a fair request
+        return np.ones(len(scores), bool)
+    return method(int(amount)).compute_mask(scores, torch.ones_like(scores)).numpy().astype(bool)
+
+
+def random_masks(masks, seeds, candidates=slice(None)):
+    """Random masks with each row's number of pruned weights, by torch.nn.utils.prune. bool, as `masks` (S, n).
+
+    Only weights of the slice `candidates` are pruned, as in `Selection`.
+    """
+    found = np.ones_like(masks)
+    for s, seed in enumerate(seeds):
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(int(seed))
+            among = masks[s, candidates]
+            found[s, candidates] = torch_mask(prune.RandomUnstructured, (~among).sum(), np.ones(len(among)))
+    return found
+
+
+def magnitude_masks(masks, weights, candidates=slice(None)):
+    """Masks that drop each row's number of smallest |weights| (S, n), by torch.nn.utils.prune. bool (S, n)."""
+    found = np.ones_like(masks)
+    for s in range(len(masks)):
+        amount = (~masks[s, candidates]).sum()
+        found[s, candidates] = torch_mask(prune.L1Unstructured, amount, weights[s, candidates])
+    return found
+
+
+def model_masks(split, hidden, seeds, protocol="published"):
+    """The five models of Tables 1 to 3 for every seed.
+
+    Random and magnitude pruning take as many weights as LEGCNet-FT does, among the same candidates; magnitude goes by
+    the dense network that was trained for FT.
+
+    Parameters
+    ----------
+    As `find_masks`.
+
+    Returns
+    -------
+    dict from dense, FT, PT, random, magnitude to bool (S, n_weights), True = keep
+    """
+    full, partial = (find_masks(split, hidden, seeds, protocol, variant) for variant in protocols.VARIANTS)
+    return {
+        "dense": np.ones_like(full.masks), "FT": full.masks, "PT": partial.masks,
+        "random": random_masks(full.masks, seeds, full.candidates),
+        "magnitude": magnitude_masks(full.masks, full.runs.final_weights, full.candidates),
+    }  # fmt: skip

@@ -7,7 +7,7 @@ from pathlib import Path
 import jupytext
 
 LOCK = Path("requirements.txt")
-MODULES = sorted(Path("legc_utils").glob("*.py"))
+MODULES = sorted([*Path("legc_utils").glob("*.py"), *Path("book/study").glob("*.py")])
 
 
 def digest(*parts):

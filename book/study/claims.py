@@ -1,7 +1,7 @@
 """The ledger: every claim of the paper, how it was tested, what came out, and a verdict that follows from it.
 
 Verdicts are functions of saved results and of `margins`, nothing else: `ledger` reads the files of `results` and
-applies one of the tests below to each claim. `python -m legc_utils.claims FOLDER` writes the table in the README.
+applies one of the tests below to each claim. `python -m study.claims FOLDER` writes the table in the README.
 """
 
 import sys
@@ -13,12 +13,13 @@ import pandas as pd
 from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
-from legc_utils import margins, paper, protocols, results
+from legc_utils import protocols
+from study import margins, paper, results
 
 VERDICTS = ("reproduced", "partly", "not reproduced", "not testable")
 OUTCOMES = ("supported", "undecided", "contradicted", "too few")
 BEYOND = "beyond"  # the section of rows that the paper does not claim, but its idea needs
-TABLE = Path(__file__).parent.parent / "book" / "claims.csv"
+TABLE = Path(__file__).parents[1] / "claims.csv"
 
 
 # The tests. Each takes one number a seed and returns effect, low, high, n, p and outcome.

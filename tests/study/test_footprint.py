@@ -5,7 +5,7 @@ import socket
 import pandas as pd
 import pytest
 
-from legc_utils import footprint
+from study import footprint
 
 
 def test_runs_are_measured_in_turn_and_in_silence(monkeypatch, tmp_path, capfd):

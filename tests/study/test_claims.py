@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from legc_utils import claims, margins
+from study import claims, margins
 
 NOISE = np.random.default_rng(0).normal(size=20)
 

@@ -4,12 +4,12 @@ import pytest
 import torch
 from torch.nn.utils import prune
 
-from legc_utils import models
+from study import networks
 
 BUILD = {
-    "ResNet": (models.ResNet, lambda: torch.rand(3, 1, 28, 28), (3, 10)),
-    "DenseNet": (models.DenseNet, lambda: torch.rand(3, 1, 28, 28), (3, 10)),
-    "Transformer": (lambda: models.Transformer(20, context=8), lambda: torch.randint(20, (3, 8)), (3, 8, 20)),
+    "ResNet": (networks.ResNet, lambda: torch.rand(3, 1, 28, 28), (3, 10)),
+    "DenseNet": (networks.DenseNet, lambda: torch.rand(3, 1, 28, 28), (3, 10)),
+    "Transformer": (lambda: networks.Transformer(20, context=8), lambda: torch.randint(20, (3, 8)), (3, 8, 20)),
 }
 
 
@@ -27,7 +27,7 @@ def test_logits_have_the_shape_of_the_answer(name):
 @pytest.mark.parametrize("name", BUILD)
 def test_linear_maps_are_all_weights_of_linear_and_convolutional_layers(name):
     model = BUILD[name][0]()
-    found = {n: model.get_parameter(n) for n in models.linear_maps(model)}
+    found = {n: model.get_parameter(n) for n in networks.linear_maps(model)}
     others = {n: p for n, p in model.named_parameters() if n not in found}
     assert all(p.ndim in (2, 4) for p in found.values())
     assert all(p.ndim == 1 or n in ("characters.weight", "positions.weight") for n, p in others.items())
@@ -37,7 +37,7 @@ def test_linear_maps_are_all_weights_of_linear_and_convolutional_layers(name):
 @pytest.mark.parametrize("name", BUILD)
 def test_units_are_equal_groups_of_rows_of_linear_maps(name):
     model = BUILD[name][0]()
-    assert model.units and set(model.units) <= set(models.linear_maps(model))
+    assert model.units and set(model.units) <= set(networks.linear_maps(model))
     assert all(len(model.get_parameter(n)) % n_units == 0 for n, n_units in model.units.items())
 
 
@@ -45,7 +45,7 @@ def test_units_are_equal_groups_of_rows_of_linear_maps(name):
 def test_every_linear_map_can_be_pruned_and_matters(name):
     build, inputs, _ = BUILD[name]
     model, x = build().eval(), inputs()
-    for full in models.linear_maps(model):
+    for full in networks.linear_maps(model):
         before = model(x)
         module, _, own = full.rpartition(".")
         module = model.get_submodule(module)
@@ -55,18 +55,18 @@ def test_every_linear_map_can_be_pruned_and_matters(name):
 
 
 def test_a_residual_block_without_its_branch_is_its_shortcut():
-    block, x = models.BasicBlock(4, 4, 1).eval(), torch.randn(2, 4, 7, 7)
+    block, x = networks.BasicBlock(4, 4, 1).eval(), torch.randn(2, 4, 7, 7)
     torch.nn.init.zeros_(block.norm2.weight)
     assert torch.equal(block(x), x.relu())
 
 
 def test_a_dense_layer_keeps_what_it_was_given_in_front():
-    layer, x = models.DenseLayer(4, 3).eval(), torch.randn(2, 4, 7, 7)
+    layer, x = networks.DenseLayer(4, 3).eval(), torch.randn(2, 4, 7, 7)
     assert layer(x).shape == (2, 7, 7, 7) and torch.equal(layer(x)[:, :4], x)
 
 
 def test_attention_is_torchs_own_with_a_causal_mask():
-    own = models.Attention(12, 3)
+    own = networks.Attention(12, 3)
     torchs = torch.nn.MultiheadAttention(12, 3, bias=False, batch_first=True)
     torchs.in_proj_weight.data = torch.cat([own.query.weight, own.key.weight, own.value.weight]).detach()
     torchs.out_proj.weight.data = own.out.weight.detach()
@@ -75,7 +75,7 @@ def test_attention_is_torchs_own_with_a_causal_mask():
 
 
 def test_the_transformer_does_not_read_ahead():
-    model, x = models.Transformer(20, context=8), torch.randint(20, (1, 8))
+    model, x = networks.Transformer(20, context=8), torch.randint(20, (1, 8))
     changed = x.clone()
     changed[0, 5] = (x[0, 5] + 1) % 20
     same = (model(x) == model(changed)).all(dim=-1)[0]
@@ -83,7 +83,7 @@ def test_the_transformer_does_not_read_ahead():
 
 
 def test_a_head_without_values_is_a_head_without_a_say():
-    attention, x = models.Attention(12, 3), torch.randn(2, 5, 12)
+    attention, x = networks.Attention(12, 3), torch.randn(2, 5, 12)
     attention.value.weight.data[4:8] = 0
     before = attention(x)
     attention.query.weight.data[4:8] = torch.randn(4, 12)
@@ -92,6 +92,6 @@ def test_a_head_without_values_is_a_head_without_a_say():
 
 def test_bad_sizes_are_refused_with_what_is_allowed():
     with pytest.raises(ValueError, match="width=10 is not allowed with 4 heads.*multiple of 4"):
-        models.Attention(10, 4)
+        networks.Attention(10, 4)
     with pytest.raises(ValueError, match="9 characters; allowed: up to 8"):
-        models.Transformer(20, context=8)(torch.zeros(1, 9, dtype=torch.int64))
+        networks.Transformer(20, context=8)(torch.zeros(1, 9, dtype=torch.int64))

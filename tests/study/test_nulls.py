@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from legc_utils import nulls
+from study import nulls
 
 RNG = lambda: np.random.default_rng(3)
 SERIES = nulls.autoregressive(256, np.array([0.0, 0.5, 0.9]), np.array([1.0, 2.0, 0.1]), np.random.default_rng(0))

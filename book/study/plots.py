@@ -4,7 +4,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import seaborn as sns
 
-from legc_utils import results
+from study import results
 
 _COLOURS = sns.color_palette("colorblind")
 MODELS = {  # one colour a model, the same on every page

@@ -1,4 +1,4 @@
-"""Run one point of a sweep: python book/sweep_job.py NOTEBOOK PARAMETERS(JSON) RESULT.csv
+"""Run one point of a sweep: python book/build/sweep_job.py NOTEBOOK PARAMETERS(JSON) RESULT.csv
 
 The notebook writes into a folder of its own, and its rows move to RESULT.csv, with RESULT.json beside it, only when
 all of it has run. So a result that exists is whole, whenever and however a run was stopped.

@@ -7,7 +7,8 @@ from math import comb
 import numpy as np
 import pandas as pd
 
-from legc_utils import margins, paper, protocols
+from legc_utils import protocols
+from study import margins, paper
 
 MOST_CONFUSIONS = 100_000
 _HALF = 0.5e-4  # printed to four decimals

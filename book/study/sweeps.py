@@ -18,7 +18,8 @@ import nbformat
 import numpy as np
 import pandas as pd
 
-from legc_utils import claims, datasets, protocols, results
+from legc_utils import datasets, protocols
+from study import claims, parameters, results
 
 OWN = "own"  # how a parameter reads that is left to the data set
 
@@ -109,19 +110,19 @@ def check(points, notebook):
 
     Downloads data sets that are not here yet. Raises ValueError with a line for each of the first few.
     """
-    from legc_utils import pruning, training  # torch: only the process that starts a sweep checks it
+    from legc_utils import selection, training  # torch: only the process that starts a sweep checks it
 
     kind, loaded, wrong = SWEEPABLE[notebook], {}, []
     for point in points:
         try:
-            choices = protocols.choose(point)
+            choices = parameters.choose(point)
             data = point["dataset"], point["protocol"]
             if data not in loaded:
                 if reason := datasets.unavailable(point["dataset"], download=True):
                     raise ValueError(reason)
                 loaded[data] = datasets.load(point["dataset"], point["protocol"])
             for variant in kind.variants:
-                pruning.horizon(loaded[data], choices, variant)
+                selection.horizon(loaded[data], choices, variant)
             size = training.count_weights(training.layer_sizes(loaded[data], choices.hidden))
             if size > kind.most_weights:
                 raise ValueError(f"dataset={data[0]!r} has {size} weights; allowed here: up to {kind.most_weights}")

@@ -5,7 +5,8 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from legc_utils import datasets, paper, results
+from legc_utils import datasets
+from study import paper, results
 
 ROWS = pd.DataFrame({"seed": [0, 1], "accuracy": [0.1 + 0.2, 1 / 3], "epoch": [np.nan, 4.0], "reached": [False, True]})
 

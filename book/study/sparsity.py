@@ -15,7 +15,8 @@ import torch
 from torch.nn import functional as F
 from torch.nn.utils import prune
 
-from legc_utils import diagnostics, models, pruning, results
+from legc_utils import pruning
+from study import networks, operations, results
 
 RANKINGS = ("LEGC", "magnitude", "random")
 MOST_UNITS = 0.8  # of a layer: beyond that narrow layers would lose all
@@ -127,7 +128,7 @@ def record(model, task, protocol, seed=0, **changes):
         protocol=protocol, max_lag=protocol.max_lag, n_steps=n_steps(task, protocol), seed=seed,
         error=lambda: 1 - measure(model, *part)["accuracy"],
     )  # fmt: skip
-    names = models.linear_maps(model)
+    names = networks.linear_maps(model)
     return pruning.LEGCRecorder(model, protocol.window, protocol.overlap, names, **options | changes)
 
 
@@ -170,7 +171,7 @@ def follow(build, task, protocol, seed):
 def importance(followed, ranking, number=0):
     """The higher, the longer a weight stays: {name: float64 tensor of the parameter's shape}.
 
-    LEGC is −ln p, an undefined p counting as 0 as in `pruning.legc_mask`; magnitude is that after training; random is
+    LEGC is −ln p, an undefined p counting as 0 as in `selection.legc_mask`; magnitude is that after training; random is
     drawn from the network's seed and `number`. Raises ValueError for an unknown ranking.
     """
     if ranking not in RANKINGS:
@@ -245,8 +246,8 @@ def retrain(followed, task, protocol, cut=None):
 
 def judge(model, task, names):
     """What `retrain` returns, of a network as it is. names : of the weights whose sparsity counts."""
-    work = diagnostics.multiply_adds(model, task.X_test[:1])
-    skippable = diagnostics.skippable_multiply_adds(model, task.X_test[:1])
+    work = operations.multiply_adds(model, task.X_test[:1])
+    skippable = operations.skippable_multiply_adds(model, task.X_test[:1])
     found = {"sparsity": pruned_share(model, names), **measure(model, task.X_test, task.y_test)}
     return found | {"multiply_adds": work, "skippable": skippable / work}
 

@@ -1,0 +1,1 @@
+"""What only the book needs: results, claims and their tests, and the experiments around the method."""

@@ -1,0 +1,81 @@
+"""Spectra of weight matrices: WeightWatcher's fits and what noise gives (sections 3.3, 5.1)."""
+
+import contextlib
+import io
+import logging
+
+import numpy as np
+import pandas as pd
+import torch
+
+# Importing weightwatcher turns on INFO for every library and prints what hardware it found
+_root_level = logging.getLogger().level
+with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+    import weightwatcher
+    from weightwatcher.WW_powerlaw import WWFit
+logging.getLogger().setLevel(_root_level)
+
+
+def weightwatcher_table(module, min_evals=8):
+    """WeightWatcher's power-law fits, one row a layer (Martin, Peng & Mahoney 2021).
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+        Pruned weights must already be 0 in it: WeightWatcher does not see masks.
+    min_evals : int
+        Layers with fewer eigenvalues get NaN; WeightWatcher would drop them without a word.
+
+    Returns
+    -------
+    DataFrame: layer, shape, eigenvalues (their number), alpha, alpha_w (the paper's alpha-hat), and in_tail, the
+    number of eigenvalues the fit rests on.
+    """
+    linear = [m for m in module.modules() if isinstance(m, torch.nn.Linear)]
+    sizes = [tuple(m.weight.shape) for m in linear]
+    table = pd.DataFrame({"layer": range(1, len(sizes) + 1), "shape": sizes, "eigenvalues": [min(s) for s in sizes]})
+    if table.eigenvalues.max() < min_evals:
+        return table.assign(alpha=np.nan, alpha_w=np.nan, in_tail=np.nan)
+    weights_only = torch.nn.Sequential(*[torch.nn.Linear(*m.weight.shape[::-1], bias=False) for m in linear])
+    for copy, m in zip(weights_only, linear):
+        copy.weight.data = m.weight.detach().float()
+    logging.disable(logging.WARNING)
+    try:
+        with contextlib.redirect_stdout(io.StringIO()):
+            found = weightwatcher.WeightWatcher(model=weights_only).analyze(min_evals=min_evals, plot=False)
+    finally:
+        logging.disable(logging.NOTSET)
+    found = found.set_index(found.name.astype(int))[["alpha", "alpha_weighted", "num_pl_spikes"]]
+    found.columns = ["alpha", "alpha_w", "in_tail"]
+    return table.join(found)
+
+
+def eigenvalues(W):
+    """Eigenvalues of WᵀW, smallest first: the empirical spectrum that WeightWatcher looks at. W (outputs, inputs)."""
+    return np.linalg.svd(np.asarray(W, dtype=np.float64), compute_uv=False)[::-1] ** 2
+
+
+def shuffled_eigenvalues(W, rng):
+    """Eigenvalues after the entries of W were shuffled: the same numbers without any order among them."""
+    return eigenvalues(rng.permuted(np.asarray(W).ravel()).reshape(np.shape(W)))
+
+
+def noise_edge(W, rng, draws=200, level=0.05):
+    """What the largest eigenvalue of Gaussian noise of W's shape and variance stays below, but for `level` of draws.
+
+    A shuffled spectrum beyond it is WeightWatcher's correlation trap: single entries stick out, not correlations.
+    """
+    largest = [eigenvalues(rng.normal(0, np.std(W), np.shape(W)))[-1] for _ in range(draws)]
+    return np.quantile(largest, 1 - level)
+
+
+def tail_fit(values):
+    """WeightWatcher's power-law fit to eigenvalues (n,): (alpha, smallest eigenvalue of the tail, size of the tail)."""
+    with contextlib.redirect_stdout(io.StringIO()):  # it prints a line for every small spectrum
+        fit = WWFit(values)
+    return fit.alpha, fit.xmin, len(fit.data)
+
+
+def bootstrap_alpha(values, rng, draws=200):
+    """Alpha of `draws` resamples (with replacement) of the eigenvalues: float64 (draws,)."""
+    return np.array([tail_fit(rng.choice(values, len(values)))[0] for _ in range(draws)])

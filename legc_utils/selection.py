@@ -1,0 +1,150 @@
+"""From p-values to masks, and the whole LEGC selection in one call (sections 2.2, 3.6).
+
+Masks are bool with True = keep, flat, in the order of `training`: W1 row by row, then W2, ….
+"""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from statsmodels.stats.multitest import multipletests
+
+from legc_utils import granger, lyapunov, protocols, training
+
+
+def check_rule(alpha, rule, correction=None):
+    """Raise ValueError, naming the value and what is allowed, unless `legc_mask` can follow these choices."""
+    if not 0 < alpha < 1:
+        raise ValueError(f"alpha={alpha!r} is not allowed; give a level between 0 and 1")
+    protocols.check_choices(rule=rule, correction=correction)
+
+
+def legc_mask(pvalues, alpha=0.05, rule="noncausal", correction=None):
+    """Which weights to keep, given their Granger p-values.
+
+    Parameters
+    ----------
+    pvalues : float array (max_lag, n_weights) or (n_weights,)
+        Several lags are reduced to the smallest p, as the authors' gc_tests.ipynb does.
+    alpha : float
+        Level of the test.
+    rule : str
+        "noncausal" prunes weights whose p is at least alpha (sections 2.2 and 3.6, Table 1); "causal" prunes
+        the others (the wording of section 4). With a correction, a p that just meets its level counts as causal,
+        as in statsmodels.
+    correction : str, optional
+        bonferroni, fdr_bh or fdr_by over the weights (statsmodels' multipletests).
+
+    Returns
+    -------
+    bool (n_weights,), True = keep. A weight without a p-value in some lag (NaN: the test is not defined) is kept
+    under "noncausal" and pruned under "causal": the authors' code counts an exception as p = 0.
+
+    Raises
+    ------
+    ValueError
+        For p-values outside [0, 1], or an unknown rule or correction.
+    """
+    check_rule(alpha, rule, correction)
+    p = np.atleast_2d(np.asarray(pvalues, dtype=np.float64))
+    if p.ndim != 2 or p.size == 0:
+        raise ValueError(f"pvalues has shape {np.shape(pvalues)}; allowed: (n_weights,) or (max_lag, n_weights)")
+    defined = ~np.isnan(p)
+    if ((p[defined] < 0) | (p[defined] > 1)).any():
+        raise ValueError(f"pvalues lie in [{np.nanmin(p):.3g}, {np.nanmax(p):.3g}]; allowed: 0 to 1, or NaN")
+    p = np.where(defined.all(axis=0), p.min(axis=0), 0.0)
+    causal = p < alpha if correction is None else multipletests(p, alpha, correction)[0]
+    return causal if rule == "noncausal" else ~causal
+
+
+class Horizon(NamedTuple):
+    """`protocols.Settings` of one variant, and the last iterate of every window of a run, int (n_windows,)."""
+
+    epochs: int
+    window: int
+    steps: int
+    max_lag: int
+    rows: np.ndarray
+
+
+def horizon(split, protocol, variant="FT"):
+    """What a variant, FT or PT, looks at on a data set: `Horizon` (section 3.1, Table 2).
+
+    Raises ValueError for an unknown variant, a window that does not fit the run, or too few windows for max_lag.
+    """
+    chosen = protocol.of(variant)
+    lyapunov.check_window(chosen.window, protocol.overlap, steps=chosen.steps, **protocol.embedding)
+    n_rows = chosen.epochs * -(-len(split.X_train) // protocol.batch_size) + 1
+    rows = lyapunov.window_ends(n_rows, chosen.window, protocol.overlap, needed=True)
+    granger.check_lag(chosen.max_lag, len(rows), protocol.difference)
+    return Horizon(*chosen, rows)
+
+
+@dataclass
+class Selection:
+    """What LEGC saw and what it chose, for S seeds.
+
+    runs : training.Runs, the dense training that was followed
+    candidates : slice of the flat weights that may be pruned, n_candidates of them
+    exponents : float64 (n_windows, S, n_candidates), nats per iterate
+    target : float64 (n_windows, S), misclassified share at each window's last iterate
+    pvalues : float64 (S, n_candidates), the smallest over the lags that the protocol looks at
+    masks : bool (S, n_weights), True = keep
+    """
+
+    horizon: Horizon
+    runs: training.Runs
+    candidates: slice
+    exponents: np.ndarray
+    target: np.ndarray
+    pvalues: np.ndarray
+    masks: np.ndarray
+
+
+def find_masks(split, hidden, seeds, protocol="published", variant="FT", initial=None):
+    """Train the dense networks, follow every weight, test it, and choose: LEGCNet-FT or LEGCNet-PT.
+
+    Parameters
+    ----------
+    split : datasets.Split
+    hidden : int or sequence of int
+    seeds : sequence of int
+    protocol : str or protocols.Protocol
+    variant : str
+        "FT" follows the protocol's recorded epochs, "PT" only its first partial_epochs.
+    initial : (weights, biases), optional
+        As in `training.train_ensemble`.
+
+    Returns
+    -------
+    Selection
+
+    Raises
+    ------
+    ValueError
+        As `horizon` and `train_ensemble`, before training starts.
+    """
+    protocol = protocols.get(protocol, split.name)
+    look = horizon(split, protocol, variant)
+    layers = training.layer_sizes(split, hidden)
+    n_weights = training.count_weights(layers)
+    first = layers[0] * layers[1] if protocol.candidates == "after_first" else 0
+    candidates, n_candidates = slice(first, n_weights), n_weights - first
+    seeds = list(np.atleast_1d(seeds))
+    stream = lyapunov.StreamingLyapunov(
+        len(seeds) * n_candidates, look.window, protocol.overlap, decimals=protocol.decimals,
+        steps=look.steps, **protocol.embedding,
+    )  # fmt: skip
+    runs = training.train_ensemble(
+        split, hidden, seeds, protocol, epochs=look.epochs, rows=look.rows, initial=initial,
+        record=lambda piece: stream.update(piece[..., candidates].reshape(len(piece), -1)),
+    )  # fmt: skip
+    exponents = stream.result().reshape(len(look.rows), len(seeds), n_candidates)
+    target = runs.target_error
+    pvalues = np.empty((len(seeds), n_candidates))
+    masks = np.ones((len(seeds), n_weights), bool)
+    for s in range(len(seeds)):
+        p = granger.protocol_pvalues(target[:, s], exponents[:, s], protocol, look.max_lag)
+        pvalues[s] = p.min(axis=0)
+        masks[s, candidates] = legc_mask(p, protocol.alpha, protocol.rule, protocol.correction)
+    return Selection(look, runs, candidates, exponents, target, pvalues, masks)
