@@ -76,7 +76,7 @@ def _stratified(shape, size, rng):
 class LEGCRecorder:
     """Windowed Lyapunov exponents of a model's weights while it trains, and their p-values for its error.
 
-    `attach` it to an optimiser, train as ever, and ask for `pvalues`, as in the README's example; or call `step` after every
+    `attach` it to an optimiser, train as ever, and ask for `pvalues`, as in the README; or call `step` after every
     update. It costs `bytes_per_weight` of memory, and a few microseconds for each weight and window. It
     leaves the training as it is: no random number is drawn, no gradient changed, no module's mode left altered.
 
@@ -113,7 +113,7 @@ class LEGCRecorder:
         n_steps=None, protocol="published", variant="PT", max_lag=None, seed=0,
     ):  # fmt: skip
         p = protocols.get(protocol)
-        *_, steps, self._default_lag = p.of(variant)
+        _, _, steps, self._default_lag, _ = p.of(variant)
         lyapunov.check_window(window, overlap, steps=steps, **p.embedding)
         for name, value in (("sample", sample), ("max_bytes", max_bytes), ("n_steps", n_steps), ("max_lag", max_lag)):
             if not (value is None or is_whole(value)):
