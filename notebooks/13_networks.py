@@ -131,14 +131,14 @@ followed = {seed: sparsity.follow(build, task, choices, seed) for seed in seeds}
 rows = pd.concat([sparsity.compare(f, task, choices, sparsities, draws) for f in followed.values()], ignore_index=True)
 rows["perplexity"] = rows.loss.map(math.exp)  # whose last digit does not depend on the processor, as numpy's does
 scores = rows.pivot_table(case.score, ["by", "kind", "method"], "target", dropna=False, sort=False)
-scores.dropna(how="all").round(3).fillna("–")
+scores.dropna(how="all").round(3).astype(object).fillna("–")
 
 # %% [markdown]
 # A curve that stays near the dotted line has lost nothing yet. Left, single weights go, wherever they are in the network;
-# right, whole units, the same share of every layer, up to a share that leaves narrow layers some. Accuracy is
-# good where it is high, perplexity where it is low.
+# right, whole units, the same share of every layer, up to a share that leaves narrow layers some. The star is where LEGC's own
+# rule stops. Accuracy is good where it is high, perplexity where it is low.
 
-# %% mystnb={"figure": {"caption": "Accuracy (images) or perplexity (text) on the test set after the last epoch, against the share that is pruned: single weights over the whole network (left), whole units of every layer (right). Means over seeds with 95 % intervals; the star is where LEGC's own rule stops; dotted, the dense network.", "name": "fig-networks"}, "image": {"alt": "Two panels of accuracy or perplexity against sparsity for LEGC, magnitude and random pruning, by weight and by unit, with the dense network as a dotted line."}}
+# %% mystnb={"figure": {"caption": "Test accuracy (images) or perplexity (text) after the last epoch: single weights pruned (left), whole units (right). Means over seeds, 95 % intervals; star, LEGC's own rule; dotted, the dense network.", "name": "fig-networks"}, "image": {"alt": "Two panels of accuracy or perplexity against sparsity for LEGC, magnitude and random pruning."}}
 figure, axes = plots.panels(2, figsize=(11, 4.2), sharey=True)
 for ax, by, what in zip(axes, ("weights", "units"), ("single weights", case.units)):
     shown = rows[(rows.by == by) | (rows.kind == "dense")]
@@ -175,7 +175,7 @@ gains.groupby(pairs, sort=False)[case.gain].apply(mean_and_interval).unstack().r
 # %% [markdown]
 # The same, seed by seed: dots on both sides of the line say that the pair's order depends on the draw.
 
-# %% mystnb={"figure": {"caption": "Difference between two rankings at the same sparsity, averaged over the sparsities: accuracy (images; right of the line the first is better) or loss (text; left of it). One point a seed, the bar their mean.", "name": "fig-networks-advantage"}, "image": {"alt": "One row for each pair of rankings, by weight and by unit, with a dot for every seed and a bar for the mean."}}
+# %% mystnb={"figure": {"caption": "Difference between two rankings, averaged over the sparsities: accuracy (images; right of the line the first is better) or loss (text; left of it). One point a seed, the bar their mean.", "name": "fig-networks-advantage"}, "image": {"alt": "One row for each pair of rankings, with a dot for every seed and a bar for the mean."}}
 figure, (ax,) = plots.panels(figsize=(8, 3.2))
 plots.dots(ax, gains[case.gain], pairs, pairs.unique())
 plots.label(ax, f"{title}: advantage", case.gain_unit, "")
@@ -185,8 +185,8 @@ plots.label(ax, f"{title}: advantage", case.gain_unit, "")
 #
 # Multiply–adds of one sample by torch's own counter. A mask multiplies by zero: the dense kernels that run here skip
 # nothing, so the count of a pruned network is that of the dense one. `skippable` is the share that hardware could leave out
-# which skips every zero weight; it is not the sparsity, because a filter's weight is used at every place of an image, and a
-# layer's weights as often as the layer is wide and high. Whole units could also be cut out of a network for good.
+# which skips every zero weight. For images it is not the sparsity: a convolution uses each weight at every place, and early
+# layers have more places than late ones. Whole units could also be cut out of a network for good.
 
 # %% tags=["nbval-ignore-output"]
 saved = rows.groupby(["by", "kind", "method", "target"], dropna=False)
