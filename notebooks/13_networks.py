@@ -62,7 +62,7 @@ max_lag: int = 5  # largest lag of the full run's Granger test, in windows; None
 out_dir: str = "results"  # folder for the rows: CSV, and JSON that says where they came from
 
 # %% [markdown]
-# They are checked before any work: a value that cannot work stops the run with a message that names what is allowed.
+# The parameters are checked before any work: a value that cannot work stops the run with a message that names what is allowed.
 
 # %%
 from study import parameters
@@ -144,6 +144,7 @@ for ax, by, what in zip(axes, ("weights", "units"), ("single weights", case.unit
     shown = rows[(rows.by == by) | (rows.kind == "dense")]
     plots.against_sparsity(ax, shown, case.score, x="sparsity" if by == "weights" else "target")
     plots.label(ax, f"{title}: {what}", f"{by} pruned (share)", f"test {case.score} ({case.score_unit})")
+axes[1].set_ylabel("")
 _ = axes[0].legend(fontsize="small")
 
 # %% [markdown]

@@ -36,8 +36,8 @@ class Case(NamedTuple):
     better: str  # than zero: where a gain is one
 
 
-_ACCURACY = ("accuracy", "share", "points", "accuracy, points", "above")
-_LOSS = ("perplexity", "characters", "loss", "loss, nats per character", "below")
+_ACCURACY = ("accuracy", "share", "points", "accuracy (points)", "above")
+_LOSS = ("perplexity", "characters", "loss", "loss (nats per character)", "below")
 CASES = {  # as in parameters.NETWORKS; rates and batch sizes are chosen by how the dense network trains
     "resnet": Case(0.05, 32, "filters", *_ACCURACY),
     "densenet": Case(0.05, 32, "channels", *_ACCURACY),
