@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 from study import texts
+from study.parameters import NETWORKS
 
 sys.path.insert(0, "book/build")
 import check_prose
@@ -23,9 +24,11 @@ profile = config["profile"]
 if profile not in config["profiles"]:
     raise ValueError(f"profile={profile!r} is unknown; allowed: {', '.join(config['profiles'])}")
 settings = config["profiles"][profile]
-kinds = {d: kind for kind, members in settings.items() if isinstance(members, list) for d in members}
-skipped = {d: reason for d in kinds if (reason := texts.unavailable(d))}
-names = [d for d in kinds if d not in skipped]
+# A page is about a data set, or about a network and the data that it learns
+kinds = {name: kind for kind, members in settings.items() if isinstance(members, list) for name in members}
+data = {name: NETWORKS[name].datasets[0] if name in NETWORKS else name for name in kinds}
+skipped = {name: reason for name in kinds if (reason := texts.unavailable(data[name]))}
+names = [name for name in kinds if name not in skipped]
 for reason in skipped.values():
     print(reason)
 
@@ -38,12 +41,13 @@ notebook_code = keys.notebook_code()
 
 
 def parameters(wildcards):
-    takes, dataset = config["notebooks"][wildcards.notebook]["takes"], wildcards.dataset
-    chosen = {name: settings[key].get(dataset, settings[key][kinds[dataset]]) for name, key in takes.items()}
-    return chosen | dict(dataset=dataset, protocol=wildcards.protocol, out_dir=f"{executed}/results")
+    notebook, name = config["notebooks"][wildcards.notebook], wildcards.name
+    chosen = {to: settings[key].get(name, settings[key][kinds[name]]) for to, key in notebook["takes"].items()}
+    about = {notebook.get("varies", "dataset"): name}
+    return chosen | about | dict(protocol=wildcards.protocol, out_dir=f"{executed}/results")
 
 
-# images first: theirs are the longest jobs
+# networks and images first: theirs are the longest jobs
 jobs = [(n, d, p) for d in reversed(names) for n, notebook in config["notebooks"].items()
         if kinds[d] in notebook["data"] and d in settings.get("only", {}).get(n, names) for p in notebook["protocols"]
         if f"{d}-{p}" not in settings.get("skip", {}).get(n, [])]
@@ -85,14 +89,14 @@ rule notebook:
     input:
         ancient("notebooks/{notebook}.ipynb"),
     output:
-        page=f"{executed}/{{notebook}}/{{dataset}}-{{protocol}}.ipynb",
+        page=f"{executed}/{{notebook}}/{{name}}-{{protocol}}.ipynb",
     params:
         values=lambda w: json.dumps(parameters(w)),
         key=lambda w: digest(
-            notebook_code, texts.checksum(w.dataset), parameters(w), source_key(f"notebooks/{w.notebook}.ipynb")
+            notebook_code, texts.checksum(data[w.name]), parameters(w), source_key(f"notebooks/{w.notebook}.ipynb")
         ),
     log:
-        f"{executed}/log/{{notebook}}-{{dataset}}-{{protocol}}.log",
+        f"{executed}/log/{{notebook}}-{{name}}-{{protocol}}.log",
     shell:
         "NUMBA_NUM_THREADS=1 OMP_NUM_THREADS=1 papermill {input} {output.page} -y {params.values:q}"
         " --no-progress-bar > {log} 2>&1 || (tail -25 {log}; exit 1)"
@@ -104,7 +108,7 @@ rule prose:
     output:
         f"{executed}/{{page}}.ipynb",
     params:
-        values=json.dumps(dict(out_dir=f"{executed}/results", names=[d for d in names if kinds[d] not in ("heldout", "text")])),
+        values=json.dumps(dict(out_dir=f"{executed}/results", names=[d for d in names if kinds[d] not in ("heldout", "networks")])),
         key=lambda w: digest(code, source_key(f"book/{w.page}.md"), skipped, *kept.get(w.page, [])),
     log:
         f"{executed}/log/{{page}}.log",

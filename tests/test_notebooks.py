@@ -65,15 +65,27 @@ WRONG = [
 
 @pytest.mark.parametrize(("name", "value", "said"), WRONG, ids=[f"{n}={v}" for n, v, _ in WRONG])
 def test_wrong_parameters_stop_in_the_validation_cell(tmp_path, name, value, said):
-    out = tmp_path / "out.ipynb"
+    assert_stops_before_work("02_windowed_le", {name: value}, said, tmp_path)
+
+
+@pytest.mark.parametrize(("given", "said"), [
+    ({"network": "lenet"}, ["network='lenet'", "resnet, densenet, transformer"]),
+    ({"dataset": "pydoc"}, ["dataset='pydoc'", "mnist5k, mnist", "network='resnet'"]),
+    ({"network": "transformer", "dataset": "mnist5k"}, ["dataset='mnist5k'", "pydoc", "network='transformer'"]),
+])  # fmt: skip
+def test_a_network_and_data_that_do_not_fit_stop_there_too(tmp_path, given, said):
+    assert_stops_before_work("13_networks", given, said, tmp_path)
+
+
+def assert_stops_before_work(name, given, said, folder):
+    """A notebook raises ValueError in its validation cell, with a message that has every part of `said`."""
+    out = folder / "out.ipynb"
     with pytest.raises(papermill.PapermillExecutionError) as error:
-        papermill.execute_notebook(
-            ROOT / "notebooks/02_windowed_le.ipynb", out, {name: value}, cwd=tmp_path, progress_bar=False
-        )
+        papermill.execute_notebook(ROOT / f"notebooks/{name}.ipynb", out, given, cwd=folder, progress_bar=False)
     assert error.value.ename == "ValueError" and all(part in error.value.evalue for part in said)
     ran = [c for c in nbformat.read(out, as_version=4).cells if c.cell_type == "code" and c.get("execution_count")]
     assert len(ran) <= 3, "parameters, injected parameters, validation"
-    assert not list(tmp_path.rglob("*.csv"))
+    assert not list(folder.rglob("*.csv"))
 
 
 @pytest.mark.parametrize("source", SOURCES, ids=NAMES)
@@ -88,12 +100,8 @@ def test_papermill_knows_every_parameter_by_type_and_meaning(source):
 @pytest.mark.parametrize("source", SOURCES, ids=NAMES)
 def test_a_folder_that_cannot_be_written_to_stops_before_any_work(tmp_path, source):
     (tmp_path / "results").write_text("in the way")
-    out, given = tmp_path / "out.ipynb", {"out_dir": "results/mine"}
-    with pytest.raises(papermill.PapermillExecutionError) as error:
-        papermill.execute_notebook(source.with_suffix(".ipynb"), out, given, cwd=tmp_path, progress_bar=False)
-    assert error.value.ename == "ValueError" and "out_dir='results/mine' cannot be written to" in error.value.evalue
-    ran = [c for c in nbformat.read(out, as_version=4).cells if c.cell_type == "code" and c.get("execution_count")]
-    assert len(ran) <= 3, "parameters, injected parameters, validation"
+    said = ["out_dir='results/mine' cannot be written to"]
+    assert_stops_before_work(source.stem, {"out_dir": "results/mine"}, said, tmp_path)
 
 
 @pytest.mark.parametrize(("name", "value", "said"), [

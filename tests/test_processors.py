@@ -40,7 +40,7 @@ if sys.argv[1] == "settled":
 import torch
 
 from legc_utils import training
-from study import networks, sparsity
+from study import networks, sparsity, texts
 
 torch.set_num_threads(1)
 

@@ -1,8 +1,8 @@
 """Gather what the table of contents names into one folder, ready for jupyter-book.
 
-Usage: python book/stage.py PROFILE FOLDER DATASET …, with the data sets that could be had. Executed notebooks come from
-book/executed/PROFILE, prose from book/. A page is copied only if it changed, so that Sphinx rebuilds no more than it
-must.
+Usage: python book/build/stage.py PROFILE FOLDER NAME …, with the data sets that could be had, and the networks.
+Executed notebooks come from book/executed/PROFILE, prose from book/. A page is copied only if it changed, so that
+Sphinx rebuilds no more than it must.
 """
 
 import json
@@ -14,6 +14,8 @@ from pathlib import Path
 import nbformat
 import yaml
 
+from study.parameters import NETWORKS
+
 
 def write(path, content):
     """Write bytes only where they differ from what is there."""
@@ -22,22 +24,27 @@ def write(path, content):
         path.write_bytes(content)
 
 
-def own_labels(source, dataset, pages):
-    """Labels and links of one notebook's Markdown, made unique to its data set's page.
+def title(name):
+    """What a page is called that is about a data set or a network."""
+    return NETWORKS[name].title if name in NETWORKS else name
 
-    A link to a chapter that has no page for this data set leads to the chapter's first page.
+
+def own_labels(source, name, pages):
+    """Labels and links of one notebook's Markdown, made unique to the page of its data set or network.
+
+    A link to a chapter that has no page of this name leads to the chapter's first page.
     """
     for label in set(re.findall(r":label: (\S+)", source)) | set(re.findall(r"\{eq\}`([^`]+)`", source)):
-        source = re.sub(rf"{re.escape(label)}(?![\w-])", f"{label}-{dataset}", source)
+        source = re.sub(rf"{re.escape(label)}(?![\w-])", f"{label}-{name}", source)
 
     def page(match):
-        own = f"{match[1]}/{dataset}"
+        own = f"{match[1]}/{name}"
         return f"](../{own if own in pages else next(p for p in pages if p.startswith(f'{match[1]}/'))}.ipynb)"
 
     return re.sub(r"\]\((\d\d_\w+)\.ipynb\)", page, source)
 
 
-def rerun_box(notebook, parameters, repository):
+def rerun_box(notebook, name, parameters, repository):
     """How to compute a page again: the command with its own parameters, the executed notebook, Binder and Colab."""
     owner = repository["url"].removeprefix("https://github.com/")
     at = f"{owner}/{{}}{repository['branch']}{{}}notebooks/{notebook}.ipynb"
@@ -48,7 +55,7 @@ def rerun_box(notebook, parameters, repository):
         "```{admonition} Compute this page yourself\n:class: tip dropdown\n"
         "After `make book` or `make test`, with other values if you like:\n\n"
         f"~~~sh\nPATH=\"$PWD/.venv/bin:$PATH\" papermill notebooks/{notebook}.ipynb out.ipynb -y '{values}'\n~~~\n\n"
-        f"{{download}}`The executed notebook <{parameters['dataset']}.ipynb>` holds what you see here. "
+        f"{{download}}`The executed notebook <{name}.ipynb>` holds what you see here. "
         "[](../rerun.ipynb) explains every parameter. "
         f"Without an installation: [in Binder]({binder}), or [in Colab]({colab}) after "
         f"`!pip install git+{repository['url']}`.\n```"
@@ -57,21 +64,21 @@ def rerun_box(notebook, parameters, repository):
     return box
 
 
-def staged(path, dataset, pages, repository):
-    """An executed notebook as its page: titled by data set, with labels of its own and how to compute it again."""
+def staged(path, name, pages, repository):
+    """An executed notebook as its page: titled by its name, with labels of its own and how to compute it again."""
     notebook = nbformat.read(path, as_version=4)
-    notebook.cells.insert(1, rerun_box(path.parent.name, notebook.metadata.papermill.parameters, repository))
+    notebook.cells.insert(1, rerun_box(path.parent.name, name, notebook.metadata.papermill.parameters, repository))
     code = [cell for cell in notebook.cells if cell.cell_type == "code"]
     # parameters as written and as given, and their check: the box says it all; then the set-up
     for cell, tag in zip(code, ["remove-input"] * 3 + ["hide-input"]):
         cell.metadata.tags = [*cell.metadata.get("tags", []), tag]
     first = next(c for c in notebook.cells if c.cell_type == "markdown")
-    first.source = re.sub(r"^# (.+)$", rf"# \1 ({dataset})", first.source, count=1, flags=re.M)
+    first.source = re.sub(r"^# (.+)$", rf"# \1 ({title(name)})", first.source, count=1, flags=re.M)
     for cell in notebook.cells:
         if cell.cell_type == "markdown":
-            cell.source = own_labels(cell.source, dataset, pages)
+            cell.source = own_labels(cell.source, name, pages)
         elif "name" in (figure := cell.metadata.get("mystnb", {}).get("figure", {})):
-            figure["name"] += f"-{dataset}"
+            figure["name"] += f"-{name}"
         cell.metadata.pop("papermill", None)  # time stamps: they would make every page look new
         cell.metadata.pop("execution", None)
     notebook.metadata.pop("papermill", None)
@@ -87,23 +94,23 @@ def prose(path):
 
 
 def contents(toc, pages):
-    """The table of contents with chapters filled by one section a data set that was run."""
+    """The table of contents with chapters filled by one section a data set or network that was run."""
     for part in toc["parts"]:
         for chapter in part["chapters"]:
             folder = chapter["file"].split("/")[0]
             sections = [p for p in pages if p.startswith(f"{folder}/") and p != chapter["file"]]
             if sections:
-                chapter["sections"] = [{"file": p, "title": p.split("/")[1]} for p in sections]
+                chapter["sections"] = [{"file": p, "title": title(p.split("/")[1])} for p in sections]
     return toc
 
 
-def main(profile, folder, *datasets):
+def main(profile, folder, *names):
     book, executed, stage = Path("book"), Path("book/executed") / profile, Path(folder)
     config = yaml.safe_load(Path("config.yaml").read_text())
     toc = yaml.safe_load(Path("_toc.yml").read_text())
     repository = yaml.safe_load(Path("_config.yml").read_text())["repository"]
     files = {Path("_config.yml"): Path("_config.yml").read_bytes()}
-    made = {f"{n}/{d}": executed / n / f"{d}-published.ipynb" for n in config["notebooks"] for d in datasets}
+    made = {f"{n}/{name}": executed / n / f"{name}-published.ipynb" for n in config["notebooks"] for name in names}
     pages = [page for page, path in made.items() if path.exists()]
     for page in pages:
         files[Path(f"{page}.ipynb")] = staged(made[page], page.split("/")[1], pages, repository)

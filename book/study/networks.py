@@ -4,6 +4,7 @@ Plain torch modules that train in seconds on a processor. Each keeps every linea
 own, so that any pruning method finds it, and says in `units` what can be left out as a whole.
 """
 
+import pandas as pd
 import torch
 from torch import nn
 from torch.nn import functional as F
@@ -34,6 +35,13 @@ def linear_maps(model):
     These are the weights that the chapters record, rank and prune; biases, norms and embedding tables are left alone.
     """
     return [f"{name}.weight" for name, module in model.named_modules() if isinstance(module, nn.Linear | nn.Conv2d)]
+
+
+def layers(model):
+    """The linear maps of a model: DataFrame by name of their shape, number of weights, and units (NA where none)."""
+    maps = {name: model.get_parameter(name) for name in linear_maps(model)}
+    table = pd.DataFrame({name: {"shape": tuple(w.shape), "weights": w.numel()} for name, w in maps.items()}).T
+    return table.assign(units=pd.Series(model.units, dtype="Int64"))
 
 
 def _batch_norm(width):

@@ -1,15 +1,33 @@
 """A notebook's parameters, checked before any work is done."""
 
+import inspect
 import tempfile
 from ast import literal_eval
 from dataclasses import fields as dataclass_fields
 from pathlib import Path
+from typing import NamedTuple
+
+from IPython import get_ipython
 
 from legc_utils import protocols
-from study import portable
+from study import portable, texts
 
 
-def check(namespace, allowed, datasets=protocols.DATASETS):
+class Network(NamedTuple):
+    """A network that the paper leaves to future work: its name on pages, and the data it can learn, its own first."""
+
+    title: str
+    datasets: tuple
+
+
+NETWORKS = {
+    "resnet": Network("ResNet", protocols.IMAGES),
+    "densenet": Network("DenseNet", protocols.IMAGES),
+    "transformer": Network("transformer", texts.TEXTS),
+}
+
+
+def check(namespace, allowed):
     """Check a notebook's papermill parameters before any work, and return the `Protocol` that they ask for.
 
     papermill itself only warns of a parameter that does not exist, and passes lists as text. The folder `out_dir` is
@@ -22,8 +40,6 @@ def check(namespace, allowed, datasets=protocols.DATASETS):
         replaced in it by their values.
     allowed : str
         The names in the notebook's parameters cell, separated by blanks.
-    datasets : sequence of str
-        The data sets that the notebook can work on.
 
     Raises
     ------
@@ -31,36 +47,40 @@ def check(namespace, allowed, datasets=protocols.DATASETS):
         Naming the parameter, its value and what is allowed.
     """
     allowed = allowed.split()
-    shell = {"In", "Out", "get_ipython", "exit", "quit", "open"}
-    given = [k for k, v in namespace.items() if not k.startswith("_") and k not in shell and not hasattr(v, "__spec__")]
-    given = [k for k in given if not callable(namespace[k])]
-    for name in given:
+    for name in _assigned(namespace):
         if name not in allowed:
             raise ValueError(f"parameter {name}={namespace[name]!r} does not exist here; allowed: {', '.join(allowed)}")
     values = {name: _from_text(namespace[name]) for name in allowed}
     namespace.update(values)
-    choices = choose(values, datasets)
+    choices = choose(values)
     _check_folder("out_dir", values["out_dir"])
     if notice := portable.settle():
         print(notice)
     return choices
 
 
-def choose(values, datasets=protocols.DATASETS):
+def choose(values):
     """The `Protocol` that parameters of a notebook (name -> value) ask for, each of them checked.
 
     Any that is also a field of `Protocol` (window, overlap, alpha, …) overrides the data set's value unless it is None.
-    Raises ValueError, naming the parameter, its value and what is allowed.
+    With a `network`, the data set is one that it can learn; None is its own. Raises ValueError, naming the parameter,
+    its value and what is allowed.
     """
 
     def need(name, ok, what):
         if name in values and not ok(values[name]):
             raise ValueError(f"{name}={values[name]!r} is not allowed; give {what}")
 
+    datasets, learner = protocols.DATASETS, ""
+    if "network" in values:
+        need("network", lambda v: v in list(NETWORKS), f"one of {', '.join(NETWORKS)}")
+        datasets, learner = NETWORKS[values["network"]].datasets, f", which network={values['network']!r} can learn"
+        if values["dataset"] is None:
+            values = values | {"dataset": datasets[0]}
     whole = protocols.is_whole
     number = lambda v: isinstance(v, int | float) and not isinstance(v, bool)
     seeds_ok = lambda v: isinstance(v, list) and v and all(whole(s, 0) for s in v) and len(set(v)) == len(v)
-    need("dataset", lambda v: v in datasets, f"one of {', '.join(datasets)}")
+    need("dataset", lambda v: v in datasets, f"one of {', '.join(datasets)}{learner}")
     need("protocol", lambda v: v in protocols.PROTOCOLS, f"one of {', '.join(protocols.PROTOCOLS)}")
     need("seeds", seeds_ok, "a list of at least one whole number, each once, such as [0, 1]")
     need("out_dir", lambda v: isinstance(v, str) and v, "the name of a folder")
@@ -77,6 +97,13 @@ def choose(values, datasets=protocols.DATASETS):
     fields = {f.name for f in dataclass_fields(protocols.Protocol)} - {"dataset"}
     changes = {k: v for k, v in values.items() if k in fields and v is not None}
     return protocols.get(values["protocol"], values["dataset"], **changes)
+
+
+def _assigned(namespace):
+    """Names that somebody gave a value: those that IPython's own %who lists, without modules."""
+    shell = get_ipython()
+    hidden = shell.user_ns_hidden if shell else {}
+    return [k for k, v in namespace.items() if not k.startswith("_") and k not in hidden and not inspect.ismodule(v)]
 
 
 def _check_folder(name, folder):

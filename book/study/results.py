@@ -51,7 +51,7 @@ def _path(out_dir, notebook, dataset, protocol):
     return Path(out_dir) / notebook / f"{dataset}-{protocol}.csv"
 
 
-def save(frame, notebook, dataset, protocol, out_dir, **parameters):
+def save(frame, notebook, dataset, protocol, out_dir, data=None, **parameters):
     """Write one notebook's tidy rows as CSV, and beside them a JSON file that says where they came from.
 
     Parameters
@@ -62,6 +62,8 @@ def save(frame, notebook, dataset, protocol, out_dir, **parameters):
         Name the file: out_dir/notebook/dataset-protocol.csv; "all" for a table over data sets.
         A later run with these three replaces it, so
         give every other set of parameters an out_dir of its own.
+    data : str, optional
+        The data set behind the rows, where `dataset` is the name of a network that learnt it.
     **parameters
         Everything else that was set, seeds included; kept in the provenance.
 
@@ -76,7 +78,8 @@ def save(frame, notebook, dataset, protocol, out_dir, **parameters):
         "dataset": dataset,
         "protocol": protocol,
         "parameters": parameters,
-        "data_sha256": None if dataset == "all" else texts.checksum(dataset),
+        "data": data or dataset,
+        "data_sha256": None if dataset == "all" else texts.checksum(data or dataset),
         "git_commit": git_commit(),
         "packages": {name: metadata.version(name) for name in PACKAGES},
         "seconds": round(time.monotonic() - _STARTED, 1),

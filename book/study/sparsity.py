@@ -5,7 +5,7 @@ the seed of the network: its initial weights, the order of its samples, its rand
 """
 
 import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from math import ceil, isqrt
 from typing import NamedTuple
@@ -15,11 +15,34 @@ import torch
 from torch.nn import functional as F
 from torch.nn.utils import prune
 
-from legc_utils import pruning
-from study import networks, operations, results
+from legc_utils import datasets, pruning
+from study import networks, operations, results, texts
 
 RANKINGS = ("LEGC", "magnitude", "random")
 MOST_UNITS = 0.8  # of a layer: beyond that narrow layers would lose all
+CONTEXT = 32  # characters that the transformer reads at a time
+
+
+class Case(NamedTuple):
+    """What sets one of the book's networks apart: how it is trained, what it is made of, by what it is judged."""
+
+    rate: float
+    batch_size: int
+    units: str  # what can be left out of it as a whole
+    score: str  # of one network: a column of `compare`
+    score_unit: str
+    gain: str  # of a ranking over another: a column of `advantages`
+    gain_unit: str
+    better: str  # than zero: where a gain is one
+
+
+_ACCURACY = ("accuracy", "share", "points", "accuracy (points)", "above")
+_LOSS = ("perplexity", "characters", "loss", "loss (nats per character)", "below")
+CASES = {  # as in parameters.NETWORKS; rates and batch sizes are chosen by how the dense network trains
+    "resnet": Case(0.05, 32, "filters", *_ACCURACY),
+    "densenet": Case(0.05, 32, "channels", *_ACCURACY),
+    "transformer": Case(1.0, 16, "heads and neurons", *_LOSS),
+}
 
 
 class Task(NamedTuple):
@@ -60,6 +83,29 @@ def text_task(text, context):
     for_test = torch.arange(n) % 10 == 9
     train, test = pieces[~for_test], pieces[for_test]
     return Task(train[:, :-1], train[:, 1:], test[:, :-1], test[:, 1:]), tuple(characters)
+
+
+def prepare(network, protocol):
+    """One of the book's networks, and what it is to learn.
+
+    Parameters
+    ----------
+    network : str, one of `CASES`
+    protocol : protocols.Protocol
+        Names the data set.
+
+    Returns
+    -------
+    (build, task, protocol) : callable, () -> torch.nn.Module; Task; the protocol with the rate and batch size of the
+    case, and p-values that are not rounded, or they could not be ranked
+    """
+    case = CASES[network]
+    protocol = replace(protocol, rate=case.rate, batch_size=case.batch_size, p_decimals=None)
+    if network == "transformer":
+        task, characters = text_task(texts.load(protocol.dataset), CONTEXT)
+        return partial(networks.Transformer, len(characters), CONTEXT), task, protocol
+    build = {"resnet": networks.ResNet, "densenet": networks.DenseNet}[network]
+    return build, image_task(datasets.load(protocol.dataset, protocol)), protocol
 
 
 def measure(model, X, y):
@@ -145,6 +191,11 @@ class Followed:
     trained: torch.nn.Module
     recorder: pruning.LEGCRecorder
     pvalues: dict
+
+    @property
+    def undefined(self):
+        """Share of the weights that no test was possible for."""
+        return torch.cat([p.flatten() for p in self.pvalues.values()]).isnan().double().mean().item()
 
 
 def follow(build, task, protocol, seed):
@@ -337,14 +388,14 @@ def shares_by_layer(followed, amount):
 def cost_runs(build, task, protocol, followed, amount):
     """Computations to weigh against each other (`footprint.compare`), all from one seed: {name: callable}.
 
-    Training as it is; recorded; recorded with the error that LEGC predicts asked at each window's end; the tests alone;
-    and the training of a network of which magnitude pruning took the share `amount`.
+    One epoch of training as it is; recorded; recorded with the error that LEGC predicts asked at each window's end; the
+    tests of the whole run; and one epoch of a network of which magnitude pruning took the share `amount`.
     """
-    seed = followed.seed
+    seed, protocol = followed.seed, replace(protocol, recorded_epochs=1)
 
     def recorded(**changes):
         model = draw(build, seed)
-        # No plan: a part of a training need not have the windows for a test
+        # No plan: one epoch need not have the windows for a test
         train(model, task, protocol, seed, record(model, task, protocol, seed, n_steps=None, **changes))
 
     def pruned():

@@ -34,6 +34,13 @@ def test_linear_maps_are_all_weights_of_linear_and_convolutional_layers(name):
     assert 5_000 < sum(p.numel() for p in found.values()) < 50_000
 
 
+def test_the_table_of_layers():
+    table = networks.layers(networks.Transformer(20, context=8, width=12, heads=3, blocks=1))
+    assert table.loc["blocks.0.attention.value.weight"].tolist() == [(12, 12), 144, 3]
+    assert table.loc["blocks.0.up.weight"].tolist() == [(24, 12), 288, 24]
+    assert table.weights.sum() == 4 * 144 + 2 * 288 + 20 * 12 and table.units.isna().sum() == len(table) - 2
+
+
 @pytest.mark.parametrize("name", BUILD)
 def test_units_are_equal_groups_of_rows_of_linear_maps(name):
     model = BUILD[name][0]()

@@ -6,7 +6,7 @@ import pytest
 from scipy import stats
 
 from legc_utils import datasets
-from study import paper, results
+from study import paper, results, texts
 
 ROWS = pd.DataFrame({"seed": [0, 1], "accuracy": [0.1 + 0.2, 1 / 3], "epoch": [np.nan, 4.0], "reached": [False, True]})
 
@@ -32,6 +32,13 @@ def test_provenance_says_where_the_rows_came_from(tmp_path):
     assert made["parameters"] == {"seeds": [0, 1], "alpha": 0.05}
     assert made["data_sha256"] == datasets.checksum("iris") and made["packages"]["torch"].startswith("2.13.0")
     assert {"git_commit", "seconds"} <= set(made)
+
+
+def test_provenance_of_a_network_is_that_of_the_data_it_learnt(tmp_path):
+    results.save(ROWS, "13_networks", "transformer", "published", tmp_path, data="pydoc")
+    made = results.provenance("13_networks", "transformer", "published", tmp_path)
+    assert made["dataset"] == "transformer" and made["data"] == "pydoc"
+    assert made["data_sha256"] == texts.checksum("pydoc")
 
 
 def test_an_interrupted_write_leaves_the_old_result(tmp_path, monkeypatch):

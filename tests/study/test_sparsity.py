@@ -7,7 +7,7 @@ import torch
 from torch.nn.utils import prune
 
 from legc_utils import datasets, protocols
-from study import networks, sparsity
+from study import networks, parameters, sparsity
 
 PROTOCOL = protocols.get("published", "own", recorded_epochs=12, batch_size=4, rate=0.1, window=10, max_lag=2)
 
@@ -63,6 +63,7 @@ def test_being_followed_changes_no_bit_of_a_training(task, followed):
     plain = sparsity.train(sparsity.draw(Small, 3), task, PROTOCOL, 3)
     assert same(state(followed.trained), state(plain))
     assert same(state(followed.initial), state(sparsity.draw(Small, 3)))
+    assert followed.undefined == np.mean([np.isnan(x) for p in followed.pvalues.values() for x in p.flatten().tolist()])
     assert followed.recorder.n_windows == (sparsity.n_steps(task, PROTOCOL) + 1 - 10) // 9 + 1
 
 
@@ -176,6 +177,17 @@ def test_shares_by_layer_add_up(followed):
     shares = sparsity.shares_by_layer(followed, 0.5)
     assert list(shares.index) == ["0.weight", "3.weight"] and list(shares) == list(sparsity.RANKINGS)
     np.testing.assert_allclose(shares.mean(), 0.5)
+
+
+@pytest.mark.parametrize("network", sparsity.CASES)
+def test_the_books_networks_come_with_their_data_and_settings(network):
+    given = protocols.get("published", parameters.NETWORKS[network].datasets[0], p_decimals=4)
+    build, task, protocol = sparsity.prepare(network, given)
+    case = sparsity.CASES[network]
+    changed = {"rate": case.rate, "batch_size": case.batch_size, "p_decimals": None}
+    assert protocol == protocols.get(given, **changed)
+    assert type(build()).__name__.lower() == network
+    assert 0 <= sparsity.measure(build(), task.X_test[:5], task.y_test[:5])["accuracy"] <= 1
 
 
 def test_images_are_scaled_squares():

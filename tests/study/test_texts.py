@@ -29,18 +29,6 @@ def test_a_text_is_no_table():
         parameters.choose(PARAMETERS)
 
 
-def test_a_chapter_on_texts_takes_texts_only():
-    assert parameters.choose(PARAMETERS, texts.TEXTS).dataset == "pydoc"
-    with pytest.raises(ValueError, match="dataset='cancer' is not allowed; give one of pydoc"):
-        parameters.choose(PARAMETERS | {"dataset": "cancer"}, texts.TEXTS)
-
-
-@pytest.mark.parametrize("value", [[], [0.0], [1.0], [0.9, 0.5], [0.5, 0.5], 0.5, ["x"]])
-def test_sparsities_are_rising_shares(value):
-    with pytest.raises(ValueError, match="sparsities=.*rising list of shares"):
-        parameters.choose(PARAMETERS | {"sparsities": value}, texts.TEXTS)
-
-
 def test_every_piece_is_in_one_part_and_its_answer_is_one_character_ahead():
     text = "".join(chr(97 + k % 26) for k in range(5 * 23))
     task, characters = sparsity.text_task(text, context=4)
