@@ -104,8 +104,8 @@ def plain_pvalue(e, series, lag):
 
 
 # %% [markdown]
-# `granger.granger_pvalues` does this for all weights and lags; what the fits have in common it does once. Both forms, at
-# every lag, for the weight of the first network with the most varied exponents:
+# `granger.granger_pvalues` does this for all weights and lags; what the fits have in common it does once. Both forms,
+# at every lag, for the weight of the first network with the most varied exponents:
 
 # %%
 varied = full.exponents[:, 0].std(axis=0).argmax()
