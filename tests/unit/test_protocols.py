@@ -1,12 +1,10 @@
 """Protocols: the numbers of the paper, and no way to change them by accident."""
 
 from dataclasses import FrozenInstanceError, fields
-from pathlib import Path
 
 import pytest
 
 from legc_utils import protocols
-from study import parameters
 
 # Everything in which `corrected` may differ from `published`.
 CORRECTED_FIELDS = {
@@ -87,48 +85,3 @@ CHOICES = ("scaling", "output", "init", "loss", "accuracy", "target", "test", "l
 def test_unknown_choice_is_refused_rather_than_taken_for_another(field):
     with pytest.raises(ValueError, match="no-such-choice"):
         protocols.get("published", "iris", **{field: "no-such-choice"})
-
-
-ALLOWED = "dataset protocol seeds out_dir window"
-GIVEN = {"dataset": "iris", "protocol": "published", "seeds": [0, 1], "out_dir": "results", "window": None}
-
-
-@pytest.fixture(autouse=True)
-def elsewhere(tmp_path, monkeypatch):
-    """`out_dir` is made where it is missing."""
-    monkeypatch.chdir(tmp_path)
-
-
-def test_parameters_become_a_protocol():
-    assert parameters.check(dict(GIVEN), ALLOWED) == protocols.get("published", "iris")
-    assert parameters.check(GIVEN | {"window": 80}, ALLOWED).window == 80
-
-
-@pytest.mark.parametrize("folder", ["file", "file/inside", "/proc/results", "nul\0"])
-def test_a_folder_that_cannot_be_written_to_is_refused(folder):
-    Path("file").write_text("in the way")
-    with pytest.raises(ValueError, match="out_dir=.*cannot be written to"):
-        parameters.check(GIVEN | {"out_dir": folder}, ALLOWED)
-
-
-def test_lists_given_as_text_are_read():
-    given = GIVEN | {"seeds": "[2, 3]"}
-    parameters.check(given, ALLOWED)
-    assert given["seeds"] == [2, 3]
-
-
-def test_what_jupyter_itself_defines_is_no_parameter():
-    parameters.check(GIVEN | {"In": [], "_i1": "", "np": pytest, "get_ipython": print}, ALLOWED)
-
-
-@pytest.mark.parametrize(
-    ("name", "value"),
-    [
-        ("dataset", "irsi"), ("protocol", "x"), ("seeds", []), ("seeds", [0, 0]), ("seeds", [-1]), ("seeds", "x"),
-        ("seeds", 3), ("window", 1), ("window", True), ("window", 20.5), ("out_dir", ""), ("dataste", "iris"),
-    ],
-)  # fmt: skip
-def test_wrong_parameters_are_named_with_what_is_allowed(name, value):
-    with pytest.raises(ValueError, match=name) as error:
-        parameters.check(GIVEN | {name: value}, ALLOWED)
-    assert repr(value) in str(error.value) and ("allowed" in str(error.value))
