@@ -1,6 +1,6 @@
 """LEGCNet, re-derived: chaos and causality as a rule for pruning dense networks.
 
-Data flows one way: datasets → training → lyapunov → granger → pruning → diagnostics → results → plots.
+Data flows one way: datasets → training → lyapunov → granger → selection → pruning; `recorder` follows any torch model.
 """
 
 import warnings

@@ -1,8 +1,8 @@
 """Gather what the table of contents names into one folder, ready for jupyter-book.
 
-Usage: python book/stage.py PROFILE FOLDER DATASET …, with the data sets that could be had. Executed notebooks come from
-book/executed/PROFILE, prose from book/. A page is copied only if it changed, so that Sphinx rebuilds no more than it
-must.
+Usage: python book/build/stage.py PROFILE FOLDER DATASET …, with the data sets that could be had. Executed notebooks
+come from book/executed/PROFILE, prose from book/. A page is copied only if it changed, so that Sphinx rebuilds no more
+than it must.
 """
 
 import json
