@@ -1,7 +1,7 @@
 """Which notebook runs with which parameters, and what the book needs.
 
-A page is executed again when the *content* of anything behind it changes: notebook, parameters, legc_utils, data,
-lock. Time stamps do not count, so a fresh clone, a touched file or a switched branch costs nothing.
+A page is executed again when the *content* of anything behind it changes: notebook, parameters, the modules that it
+imports, data, lock. Time stamps do not count, so a fresh clone, a touched file or a switched branch costs nothing.
 """
 
 import json
@@ -34,10 +34,6 @@ for reason in skipped.values():
 
 executed = f"book/executed/{profile}"
 out = "." if profile == "paper" else f"_build/{profile}"
-
-
-code = digest(*keys.MODULES, keys.LOCK)
-notebook_code = keys.notebook_code()
 
 
 def parameters(wildcards):
@@ -75,7 +71,10 @@ rule html:
     output:
         f"{out}/_build/html/index.html",
     params:
-        key=digest(code, *sorted(Path("book").glob("*.*")), Path("_toc.yml"), Path("_config.yml"), names),
+        key=digest(
+            *map(Path, ("book/build/stage.py", "book/build/tidy_pages.py", "_toc.yml", "_config.yml")), keys.LOCK,
+            *sorted(Path("book").glob("*.*")), names,
+        ),
     log:
         f"{executed}/log/html.log",
     shell:
@@ -93,7 +92,8 @@ rule notebook:
     params:
         values=lambda w: json.dumps(parameters(w)),
         key=lambda w: digest(
-            notebook_code, texts.checksum(data[w.name]), parameters(w), source_key(f"notebooks/{w.notebook}.ipynb")
+            keys.code_key(f"notebooks/{w.notebook}.ipynb"), source_key(f"notebooks/{w.notebook}.ipynb"),
+            texts.checksum(data[w.name]), parameters(w),
         ),
     log:
         f"{executed}/log/{{notebook}}-{{name}}-{{protocol}}.log",
@@ -109,7 +109,9 @@ rule prose:
         f"{executed}/{{page}}.ipynb",
     params:
         values=json.dumps(dict(out_dir=f"{executed}/results", names=[d for d in names if kinds[d] not in ("heldout", "networks")])),
-        key=lambda w: digest(code, source_key(f"book/{w.page}.md"), skipped, *kept.get(w.page, [])),
+        key=lambda w: digest(
+            keys.code_key(f"book/{w.page}.md"), source_key(f"book/{w.page}.md"), skipped, *kept.get(w.page, [])
+        ),
     log:
         f"{executed}/log/{{page}}.log",
     shell:

@@ -28,7 +28,7 @@ sweep_grid = sweeps.expand(sweep)
 if workflow.is_main_process:  # not the jobs that it starts
     sweeps.check(sweep_grid, sweep["notebook"])
 sweep_source = f"notebooks/{sweep['notebook']}.ipynb"
-sweep_code = keys.digest(keys.notebook_code(), keys.source_key(sweep_source))
+sweep_code = keys.digest(keys.code_key(sweep_source), keys.source_key(sweep_source))
 sweep_data = {name: datasets.checksum(name) for name in {point["dataset"] for point in sweep_grid}}
 
 

@@ -81,7 +81,8 @@ def constants(quick=False):
     tested = [_seconds(lambda: granger.granger_pvalues(target, series, 14)) for _ in range(turns)]
     rows = []
     for window in (20, 50, 100, 200):
-        recorder, spent = LEGCRecorder(layer, window), {True: [], False: []}
+        variant = "PT" if window <= protocols.get().partial_window else "FT"
+        recorder, spent = LEGCRecorder(layer, window, variant=variant), {True: [], False: []}
         for _ in range(window * turns):
             with torch.no_grad():
                 layer.weight.add_(0.01 * torch.randn_like(layer.weight))

@@ -55,6 +55,7 @@ choices = parameters.check(globals(), "dataset protocol seeds window overlap max
 # %%
 import numpy as np
 import pandas as pd
+from scipy import stats
 from sklearn.metrics import cohen_kappa_score
 
 from legc_utils import datasets, granger, selection, training
@@ -84,6 +85,35 @@ plots.label(left, f"{dataset}: target ({choices.target} set)", "window", "miscla
 plots.fan(right, np.arange(len(full.target)), full.exponents[:, 0], plots.LAYERS[0], "all weights")
 right.legend()
 plots.label(right, "exponents", "window", "LE (nats per iterate)")
+# %% [markdown]
+# ## The test, line by line
+#
+# Equation {eq}`eq-granger` asks for two least-squares fits, without and with the weight's past. The squared error that
+# the past takes away, as a share of what is left, times the number of windows that are fitted, follows a chi-squared
+# distribution with $p$ degrees of freedom if the past is of no use.
+
+
+# %%
+def plain_pvalue(e, series, lag):
+    """p-value of "the last `lag` values of series do not help to predict e", for two arrays (n_windows,)."""
+    past = lambda x: np.column_stack([x[lag - k : len(x) - k] for k in range(1, lag + 1)])
+    now, own = e[lag:], np.column_stack([np.ones(len(e) - lag), past(e)])
+    joint = np.column_stack([own, past(series)])
+    without, with_past = (np.sum((now - X @ np.linalg.lstsq(X, now)[0]) ** 2) for X in (own, joint))
+    return stats.chi2.sf(len(now) * (without - with_past) / with_past, lag)
+
+
+# %% [markdown]
+# `granger.granger_pvalues` does this for all weights and lags; what the fits have in common it does once. Both forms,
+# at every lag, for the weight of the first network with the most varied exponents:
+
+# %%
+varied = full.exponents[:, 0].std(axis=0).argmax()
+pair = full.target[:, 0], full.exponents[:, 0, varied]
+plain = [plain_pvalue(*pair, lag) for lag in range(1, full.horizon.max_lag + 1)]
+compiled = granger.granger_pvalues(pair[0], pair[1][:, None], full.horizon.max_lag)[:, 0]
+print("the same numbers:", np.allclose(plain, compiled, rtol=0, atol=1e-8))
+
 # %% [markdown]
 # ## How much hangs on the lag
 #

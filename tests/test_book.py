@@ -89,6 +89,42 @@ def test_every_page_loads_clean_and_alone(toc, browser):
     assert not outside and not console
 
 
+# What a reader could see of an element if every collapsed part were open
+TEXT = """selector => [...document.querySelectorAll(selector)].map(element => {
+    const copy = element.cloneNode(true);
+    copy.querySelectorAll("script, style").forEach(part => part.remove());
+    return copy.textContent;
+}).join("\\n")"""
+WARNING = re.compile(r"Warning:|(?:Runtime|Future|Deprecation|User|Pandas\d*)Warning")
+MACHINE = [str(ROOT), *(f"{folder}/" for folder in (Path.home(), "/tmp") if folder != Path("/")), "site-packages"]
+
+
+def complaints(page):
+    """Lines of an open page that show a warning in an output, or anywhere a path of the machine that built it."""
+    found = [line for line in page.evaluate(TEXT, "article .cell_output").splitlines() if WARNING.search(line)]
+    shown = page.evaluate(TEXT, "article").splitlines()
+    return found + [line for line in shown if any(path in line for path in MACHINE)]
+
+
+def test_a_warning_and_a_path_of_this_machine_are_found(browser):
+    page = browser.new_page()
+    output = "<details><div class='cell_output'><pre>{}</pre></div></details>"
+    for line, count in {
+        "x.py:3: RuntimeWarning: Mean of empty slice": 1, f"saved {ROOT}/results": 1, "in /tmp/ipykernel_1/2.py": 1,
+        "<script>'Warning: /tmp/'</script>": 0, "book/executed/quick/results": 0,
+    }.items():  # fmt: skip
+        page.set_content(f"<article><h1>Title</h1>Warning: prose may say so.{output.format(line)}</article>")
+        assert len(complaints(page)) == count, line
+
+
+def test_no_page_shows_a_warning_or_a_path_of_this_machine(toc, browser):
+    page, found = browser.new_page(), []
+    for name in toc:
+        page.goto((HTML / f"{name}.html").as_uri())
+        found += [f"{name}: {line.strip()[:200]}" for line in complaints(page)]
+    assert not found, "\n".join(found)
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_no_page_has_a_serious_barrier(toc, browser, scheme):
     """axe-core on one page of every kind in both themes, and on all of them in the light one."""

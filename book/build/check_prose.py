@@ -1,8 +1,8 @@
 """Find results that were typed into prose: every number there must come from a computation, by glue.
 
-Usage: python book/check_prose.py, from the root. `make book` and `make lint` stop if it finds any. What may stay is
-what no run can change: references (section 5.1, Table 2, chapter 2), mathematics, code, links, citations, words quoted
-from the paper, and the conventions named in `CONVENTIONS`.
+Usage: python book/build/check_prose.py, from the root. `make book` and `make lint` stop if it finds any. What may stay
+is what no run can change: references (section 5.1, Table 2, chapter 2), mathematics, code, links, citations, words
+quoted from the paper, and the conventions named in `CONVENTIONS`.
 """
 
 import re

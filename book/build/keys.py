@@ -1,13 +1,17 @@
 """What a job's identity is made of: hashes of contents, for the Snakefile and for sweep.smk."""
 
+import ast
 import hashlib
 import json
+import re
+from functools import cache
 from pathlib import Path
 
 import jupytext
 
 LOCK = Path("requirements.txt")
-MODULES = sorted([*Path("legc_utils").glob("*.py"), *Path("book/study").glob("*.py")])
+PACKAGES = {"legc_utils": Path("legc_utils"), "study": Path("book/study")}
+DATA = (Path("book"), Path("legc_utils/data"))  # where the files are that modules read by name
 
 
 def digest(*parts):
@@ -23,6 +27,51 @@ def source_key(path):
     return [(c.cell_type, c.source, c.metadata.get("tags")) for c in jupytext.read(path).cells]
 
 
-def notebook_code():
-    """The package and the lock, without the modules that read what notebooks wrote: no notebook reads those."""
-    return digest(*(m for m in MODULES if m.stem not in ("claims", "sweeps")), LOCK)
+def code_key(path):
+    """One hash for what a notebook (.ipynb) or page (.md) runs beside its own cells: `code_behind` it, and the lock."""
+    files = code_behind(path)
+    return digest([str(file) for file in files], *files, LOCK)
+
+
+def code_behind(path):
+    """The project's modules that a notebook or page imports, all that these import in turn, and the data they name.
+
+    Returns sorted paths. Imports inside functions count. Raises SyntaxError for a code cell that is not plain Python.
+    """
+    cells = [cell.source for cell in jupytext.read(path).cells if cell.cell_type == "code"]
+    left, modules = _modules("\n".join(cells)), set()
+    while left:
+        module = left.pop()
+        modules.add(module)
+        left |= _modules(module.read_text()) - modules
+    return sorted(modules | {file for module in modules for file in _data(module)})
+
+
+def _modules(code):
+    """Files of the project's modules that some code imports, each with its package's `__init__.py`."""
+    found = set()
+    for name in _read(code)[0]:
+        package, *inner = name.split(".")  # of the first name behind the package only a file says if it is a module
+        if package in PACKAGES:
+            found |= {PACKAGES[package] / f"{module}.py" for module in ["__init__", *inner[:1]]}
+    return {file for file in found if file.exists()}
+
+
+def _data(module):
+    """Files that a module names in a string of its own: beside it, or in one of the folders of data."""
+    return {folder / name for name in _read(module.read_text())[1] for folder in (module.parent, *DATA)
+            if (folder / name).exists()}  # fmt: skip
+
+
+@cache  # Snakemake asks for every job
+def _read(code):
+    """Dotted names that some Python imports, and file names among its strings: two sets."""
+    imported, named = set(), set()
+    for node in ast.walk(ast.parse(code)):
+        if isinstance(node, ast.Import):
+            imported |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            imported |= {f"{node.module}.{alias.name}" for alias in node.names}
+        elif isinstance(node, ast.Constant) and re.fullmatch(r"[\w./-]+\.(csv|json|yaml)", str(node.value)):
+            named.add(node.value)
+    return imported, named

@@ -1,6 +1,6 @@
 """Execute the paired notebooks with their own default parameters and store the outputs in the .ipynb files.
 
-Usage: python book/refresh.py [NOTEBOOK.py …]. nbval compares these outputs, so run it after every change of a
+Usage: python book/build/refresh.py [NOTEBOOK.py …]. nbval compares these outputs, so run it after every change of a
 notebook or of what it computes, and read the difference before you commit it.
 """
 

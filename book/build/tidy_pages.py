@@ -1,8 +1,9 @@
-"""Let the rendered pages load without a complaint, from disk too, and be read aloud: python book/tidy_pages.py FOLDER.
+"""Let the rendered pages load without a complaint, from disk too, and be read aloud.
 
-Jupyter Book's extensions add some scripts twice, and a constant cannot be declared twice. The theme preloads its icon
-fonts with a cross-origin request, which browsers refuse for files; the style sheet loads the same fonts anyway. Its
-toggles in the table of contents are bare icons, which a screen reader cannot name.
+Usage: python book/build/tidy_pages.py FOLDER. Jupyter Book's extensions add some scripts twice, and a constant cannot
+be declared twice. The theme preloads its icon fonts with a cross-origin request, which browsers refuse for files; the
+style sheet loads the same fonts anyway. Its toggles in the table of contents are bare icons, which a screen reader
+cannot name.
 """
 
 import re

@@ -65,7 +65,9 @@ def superiority(differences):
     d = _clean(differences)
     if len(d) < 2:
         p = np.nan
-    elif np.ptp(d) == 0:  # the t statistic is not defined: a sign test, all pairs on one side
+    elif (
+        np.ptp(d) <= 1e-12 * np.abs(d).max()
+    ):  # equal but for rounding, so no t statistic: a sign test, all on one side
         p = 0.5 ** len(d) if d[0] > 0 else 1.0
     else:
         p = stats.ttest_1samp(d, 0, alternative="greater").pvalue

@@ -1,6 +1,6 @@
 """Prune a torch network of any kind by LEGC, by magnitude and at random, rewind it, and train it again.
 
-What `training` and `saliency` are for the paper's small networks, one network at a time. Every random draw comes from
+What `training` and `rankings` are for the paper's small networks, one network at a time. Every random draw comes from
 the seed of the network: its initial weights, the order of its samples, its random masks.
 """
 

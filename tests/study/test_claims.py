@@ -34,6 +34,12 @@ def test_superiority_is_scipys_paired_test_and_decides_constant_differences():
     assert claims.superiority([1.0, 1.0])["outcome"] == claims.superiority([1.0])["outcome"] == "too few"
 
 
+@pytest.mark.filterwarnings("error")
+def test_differences_equal_but_for_rounding_are_equal():
+    found = claims.superiority([0.3, 0.1 + 0.2, 0.3, 0.3, 0.3])
+    assert found["p"] == 0.5**5 and found["outcome"] == "supported"
+
+
 def test_holm_takes_back_what_only_many_tests_could_find():
     found = pd.DataFrame({"p": [0.04, 0.04, 0.9, np.nan], "outcome": ["supported"] * 2 + ["undecided", "supported"]})
     assert claims.correct(found).outcome.tolist() == ["undecided"] * 3 + ["supported"]

@@ -1,6 +1,9 @@
+"""Null series keep what they promise and lose the rest; placebos are other runs' errors."""
+
 import numpy as np
 import pytest
 
+from legc_utils import selection, training
 from study import nulls
 
 RNG = lambda: np.random.default_rng(3)
@@ -49,3 +52,13 @@ def test_what_is_no_table_of_finite_series_is_refused(bad):
 def test_an_explosive_coefficient_is_refused():
     with pytest.raises(ValueError, match="phi=1.2.*between -1 and 1"):
         nulls.autoregressive(10, np.array([0.5, 1.2]), 1.0, RNG())
+
+
+@pytest.mark.parametrize("target", ["test", "train"])
+def test_placebo_targets_are_the_errors_of_other_runs(learnable, short, target):
+    split, settings = learnable(), short(recorded_epochs=40, target=target)
+    look = selection.horizon(split, settings)
+    found = nulls.placebo_targets(split, 2, 3, settings, look)
+    runs = training.train_ensemble(split, 2, [1000, 1001, 1002], settings, epochs=look.epochs, rows=look.rows)
+    assert np.array_equal(found, runs.test_error if target == "test" else runs.train_error)
+    assert found.shape == (len(look.rows), 3)

@@ -8,7 +8,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from legc_utils import datasets, protocols, training
+from legc_utils import datasets, protocols, selection, training
 from study import rankings
 
 PROTOCOL = protocols.get("published", "toy", init_sd=0.7)
@@ -131,3 +131,54 @@ def test_effective_masks_hold_exactly_the_weights_on_a_path(seed, share):
                 found[o, i] = True
     expected = np.concatenate([found.ravel() for found in on_a_path])
     assert np.array_equal(rankings.effective_masks(mask, layers)[0], expected)
+
+
+# masks that stand against LEGC's
+
+MASKS = np.random.default_rng(0).random((5, 40)) < np.array([[0.5], [0.9], [0.1], [1.1], [0]])  # incl. all and none
+
+
+def test_random_masks_prune_as_many_as_the_masks_they_stand_against():
+    found = rankings.random_masks(MASKS, range(5))
+    assert found.dtype == bool and np.array_equal(found.sum(axis=1), MASKS.sum(axis=1))
+    assert not np.array_equal(found[:3], MASKS[:3])
+
+
+def test_random_masks_are_fixed_by_the_seed_alone():
+    assert np.array_equal(rankings.random_masks(MASKS, range(5)), rankings.random_masks(MASKS, range(5)))
+    assert np.array_equal(rankings.random_masks(MASKS[2:3], [7])[0], rankings.random_masks(MASKS[:3], [1, 4, 7])[2])
+    assert not np.array_equal(rankings.random_masks(MASKS[:1], [0]), rankings.random_masks(MASKS[:1], [1]))
+
+
+def test_random_masks_favour_no_weight():
+    drawn = rankings.random_masks(np.tile(np.arange(10) < 7, (400, 1)), range(400))
+    assert np.abs(drawn.mean(axis=0) - 0.7).max() < 0.09  # four standard deviations
+
+
+def test_baselines_do_not_disturb_torchs_random_numbers():
+    torch.manual_seed(5)
+    expected = torch.rand(3)
+    torch.manual_seed(5)
+    rankings.random_masks(MASKS, range(5))
+    rankings.magnitude_masks(MASKS, np.ones(MASKS.shape))
+    assert torch.equal(torch.rand(3), expected)
+
+
+def test_magnitude_masks_drop_the_smallest():
+    weights = np.random.default_rng(1).normal(size=MASKS.shape)
+    found = rankings.magnitude_masks(MASKS, weights)
+    assert found.dtype == bool and np.array_equal(found.sum(axis=1), MASKS.sum(axis=1))
+    for keep, w in zip(found, np.abs(weights)):
+        assert keep.all() or not keep.any() or w[keep].min() > w[~keep].max()
+
+
+def test_five_models_prune_alike_and_only_candidates(learnable, short):
+    split, settings = learnable(), short(recorded_epochs=40, candidates="after_first", rule="causal")
+    masks = rankings.model_masks(split, 2, [0, 1], settings)
+    assert list(masks) == ["dense", "FT", "PT", "random", "magnitude"] and masks["dense"].all()
+    first = 3 * 2  # weights of the first layer
+    assert all(mask[:, :first].all() for mask in masks.values())
+    for name in ("random", "magnitude"):
+        assert (masks[name].sum(axis=1) == masks["FT"].sum(axis=1)).all()
+    full = selection.find_masks(split, 2, [0, 1], settings)
+    assert full.candidates == slice(first, 8) and full.exponents.shape[-1] == full.pvalues.shape[-1] == 2

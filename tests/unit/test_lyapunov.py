@@ -4,12 +4,10 @@ import tracemalloc
 
 import numpy as np
 import pytest
-import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from legc_utils import lyapunov
-from study import maps
 
 LOG2 = np.log(2)  # the logistic map's exponent, in nats
 
@@ -318,60 +316,3 @@ def test_streaming_refuses_weights_that_are_not_finite(bad):
 def test_streaming_refuses_rows_of_another_width():
     with pytest.raises(ValueError, match="4"):
         lyapunov.StreamingLyapunov(6, 20).update(np.zeros((3, 4)))
-
-
-def logistic_map(x, t):
-    return 4 * x * (1 - x)
-
-
-def henon(s, t):
-    x, y = s.unbind(-1)
-    return torch.stack([1 - 1.4 * x**2 + y, 0.3 * x], -1)
-
-
-def lorenz(s, t, h=0.01):
-    def flow(s):
-        x, y, z = s.unbind(-1)
-        return torch.stack([10 * (y - x), x * (28 - z) - y, x * y - 8 / 3 * z], -1)
-
-    a = flow(s)
-    b = flow(s + h / 2 * a)
-    c = flow(s + h / 2 * b)
-    return s + h / 6 * (a + 2 * b + 2 * c + flow(s + h * c))
-
-
-@pytest.mark.parametrize(
-    ("step", "start", "steps", "unit", "truth", "tolerance"),
-    [
-        (logistic_map, np.random.default_rng(0).uniform(size=(200, 1)), 1500, 1, np.log(2), 0.01),
-        (henon, np.random.default_rng(0).uniform(-0.1, 0.1, (200, 2)), 1500, 1, 0.419, 0.02),
-        (lorenz, np.random.default_rng(0).normal(size=(100, 3)) + [0, 0, 20], 2000, 0.01, 0.906, 0.03),
-    ],
-    ids=["logistic", "henon", "lorenz"],
-)
-def test_tangent_exponents_of_known_maps(step, start, steps, unit, truth, tolerance):
-    found = maps.tangent_lyapunov(step, start, steps, discard=300)
-    assert found.shape == (len(start),) and abs(found.mean() / unit - truth) < tolerance * truth
-
-
-def test_the_tangent_exponent_of_a_linear_map_is_its_largest_eigenvalue():
-    A = torch.tensor([[0.5, 0.2], [0.0, 0.9]], dtype=torch.float64)
-    assert np.isclose(maps.tangent_lyapunov(lambda s, t: A @ s, [1.0, 1.0], 50, discard=200), np.log(0.9))
-    growth = maps.tangent_lyapunov(lambda s, t: (t + 1.0) * s, [1.0], 4, local=True)
-    assert np.allclose(growth, np.log([1, 2, 3, 4]))
-    assert maps.tangent_lyapunov(lambda s, t: 0 * s, [1.0], 3) == -np.inf
-
-
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        (dict(n_steps=0), "n_steps=0.*at least 1"),
-        (dict(discard=-1), "discard=-1.*at least 0"),
-        (dict(state=[np.nan]), "state.*NaN|state.*finite"),
-        (dict(step=lambda s, t: s / 0), r"t=0.*finite"),
-        (dict(step=lambda s, t: torch.cat([s, s])), r"shape \(2,\).*\(1,\)"),
-    ],
-)
-def test_a_map_that_cannot_be_followed_is_refused(changes, message):
-    with pytest.raises(ValueError, match=message):
-        maps.tangent_lyapunov(**(dict(step=logistic_map, state=[0.3], n_steps=5) | changes))

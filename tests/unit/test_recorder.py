@@ -119,7 +119,7 @@ def test_the_papers_own_network_gets_the_papers_own_mask():
     x, y = torch.from_numpy(split.X_train), torch.from_numpy(split.y_train).double()[:, None]
     test_x, test_y = torch.from_numpy(split.X_test), torch.from_numpy(split.y_test).double()[:, None]
     error = lambda: ((model(test_x) >= 0.5).double() != test_y).double().mean()
-    recorder = LEGCRecorder(model, p.window, p.overlap, protocol=p, error=error).attach(optimizer)
+    recorder = LEGCRecorder(model, p.window, p.overlap, protocol=p, variant="FT", error=error).attach(optimizer)
     for _ in range(p.recorded_epochs):
         for k in range(len(x)):
             optimizer.zero_grad()
@@ -320,6 +320,7 @@ def test_iterates_are_kept_as_exactly_as_the_weights_are(dtype, kept):
         (dict(max_lag=0), "max_lag=0"),
         (dict(error=0.5), "error=0.5"),
         (dict(protocol="mine"), "protocol='mine'"),
+        (dict(variant="pt"), "variant='pt' .*FT, PT"),
     ],
 )
 def test_bad_choices_are_refused_before_training(options, message):

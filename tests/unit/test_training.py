@@ -5,7 +5,6 @@ import pytest
 import torch
 
 from legc_utils import datasets, protocols, training
-from study import maps
 
 
 def toy(n_classes=2, n=12, n_features=3, seed=0):
@@ -372,27 +371,3 @@ def test_malformed_input_is_refused_by_name(changes, message):
     given = dict(hidden=2, seeds=[0, 1], protocol=protocol(), epochs=3) | changes
     with pytest.raises(ValueError, match=message):
         training.train_ensemble(toy(), **given)
-
-
-@pytest.mark.parametrize("loss", ["mean", "sum"])
-def test_iterating_the_training_map_is_training(loss):
-    split, p = toy(3), protocol(loss=loss)
-    runs = training.train_ensemble(split, 4, [0, 1], p, epochs=2)
-    step, _ = maps.sgd_map(split, runs.layers, p, [p.rate, p.rate])
-    state = torch.as_tensor(np.hstack([runs.initial_weights, runs.initial_biases]))
-    for t in range(2 * len(split.X_train)):
-        state = step(state, t)
-    np.testing.assert_allclose(state, np.hstack([runs.final_weights, runs.final_biases]), atol=1e-12)
-
-
-def test_the_full_batch_map_takes_the_mean_of_the_samples_gradients():
-    split, p = toy(2), protocol()
-    layers = training.layer_sizes(split, 3)
-    state = torch.as_tensor(
-        np.random.default_rng(0).normal(size=(2, sum(a * b + b for a, b in zip(layers, layers[1:]))))
-    )
-    _, each = maps.sgd_map(split, layers, p, [0.1, 0.2])
-    step, whole = maps.sgd_map(split, layers, p, [0.1, 0.2], full_batch=True)
-    mean = sum(each(state, t) for t in range(len(split.X_train))) / len(split.X_train)
-    np.testing.assert_allclose(whole(state, 0), mean, atol=1e-14)
-    np.testing.assert_allclose(step(state, 7), state - torch.tensor([[0.1], [0.2]]) * mean, atol=1e-14)

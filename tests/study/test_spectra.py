@@ -1,0 +1,53 @@
+"""Spectra of weight matrices against WeightWatcher and against noise."""
+
+import logging
+
+import numpy as np
+import torch
+
+from study import spectra
+
+
+def test_weightwatcher_sees_baked_in_masks_and_names_every_layer():
+    torch.manual_seed(0)
+    linear = [torch.nn.Linear(*size).double() for size in ((60, 40), (40, 20), (20, 5))]
+    module = torch.nn.Sequential(*[layer for each in linear for layer in (each, torch.nn.Sigmoid())])
+    table = spectra.weightwatcher_table(module)
+    assert list(table.layer) == [1, 2, 3] and list(table.eigenvalues) == [40, 20, 5]
+    assert table.alpha[:2].notna().all() and np.isnan(table.alpha[2])  # too few eigenvalues is said, not hidden
+    module[0].weight.data[:30] *= 0.01
+    assert spectra.weightwatcher_table(module).alpha[0] != table.alpha[0]
+
+
+def test_importing_weightwatcher_left_the_loggers_alone():
+    assert logging.getLogger().level == logging.WARNING
+
+
+def test_tail_fit_is_weightwatchers_own():
+    torch.manual_seed(0)
+    module = torch.nn.Sequential(torch.nn.Linear(40, 30), torch.nn.Linear(30, 10))
+    table = spectra.weightwatcher_table(module)
+    fits = [spectra.tail_fit(spectra.eigenvalues(m.weight.detach())) for m in module]
+    np.testing.assert_allclose([alpha for alpha, _, _ in fits], table.alpha, rtol=1e-4)
+    # WeightWatcher compares with a rounded smallest eigenvalue, and may count one more or less
+    assert all(abs(n - counted) <= 1 for (_, _, n), counted in zip(fits, table.in_tail))
+
+
+def test_shuffling_keeps_the_entries_and_bootstrap_the_eigenvalues():
+    rng = np.random.default_rng(0)
+    W = rng.normal(size=(12, 30))
+    values = spectra.eigenvalues(W)
+    assert (np.diff(values) >= 0).all() and np.isclose(values.sum(), (W**2).sum())
+    assert np.isclose(spectra.shuffled_eigenvalues(W, rng).sum(), values.sum())
+    alphas = spectra.bootstrap_alpha(values, rng, draws=20)
+    assert alphas.shape == (20,) and (alphas > 1).all() and len(np.unique(alphas)) > 1
+
+
+def test_noise_stays_below_its_edge_and_one_large_entry_does_not():
+    rng = np.random.default_rng(1)
+    noise = [rng.normal(size=(10, 30)) for _ in range(40)]
+    beyond = [spectra.eigenvalues(W)[-1] > spectra.noise_edge(W, rng, draws=100) for W in noise]
+    assert np.mean(beyond) < 0.3
+    W = noise[0].copy()
+    W[0, 0] = 30
+    assert spectra.shuffled_eigenvalues(W, rng)[-1] > spectra.noise_edge(W, rng)

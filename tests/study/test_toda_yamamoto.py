@@ -1,0 +1,49 @@
+"""Toda and Yamamoto's test against the regression that defines it, and its level where ordinary tests lose theirs."""
+
+import numpy as np
+import pytest
+import statsmodels.api as sm
+
+from legc_utils import granger
+from study import toda_yamamoto
+
+
+@pytest.mark.parametrize(("lag", "extra"), [(1, 1), (3, 1), (2, 2)])
+def test_toda_yamamoto_is_the_f_test_of_the_first_lags_in_an_augmented_regression(lag, extra):
+    rng = np.random.default_rng(8)
+    target, series = rng.normal(size=120).cumsum(), rng.normal(size=(120, 4)).cumsum(axis=0)
+    p = lag + extra
+    past = lambda z: np.column_stack([z[p - k : len(z) - k] for k in range(1, p + 1)])
+    for column, found in zip(series.T, toda_yamamoto.toda_yamamoto(target, series, lag, extra)):
+        joint = sm.OLS(target[p:], np.column_stack([np.ones(len(target) - p), past(target), past(column)])).fit()
+        first = np.eye(2 * p + 1)[1 + p : 1 + p + lag]
+        assert np.isclose(found, joint.f_test(first).pvalue, rtol=1e-7)
+
+
+def test_toda_yamamoto_keeps_its_level_on_random_walks_where_levels_do_not():
+    rng = np.random.default_rng(4)
+    found = {"levels": [], "toda": []}
+    for _ in range(60):
+        target, series = rng.normal(size=150).cumsum(), rng.normal(size=(150, 10)).cumsum(axis=0)
+        found["levels"].append(granger.granger_pvalues(target, series, 1, "ssr_ftest")[0])
+        found["toda"].append(toda_yamamoto.toda_yamamoto(target, series, 1))
+    share = {name: (np.array(p) < 0.05).mean() for name, p in found.items()}
+    assert share["toda"] < 0.09 and share["levels"] > 0.1
+
+
+def test_toda_yamamoto_leaves_out_what_has_no_test():
+    rng = np.random.default_rng(0)
+    series = np.column_stack([rng.normal(size=60), np.ones(60), np.full(60, np.nan)])
+    assert np.isnan(toda_yamamoto.toda_yamamoto(rng.normal(size=60), series, 2)).tolist() == [False, True, True]
+    assert np.isnan(toda_yamamoto.toda_yamamoto(np.ones(60), series, 2)).all()
+
+
+@pytest.mark.parametrize(("changes", "message"), [
+    (dict(lag=0), "lag=0.*at least 1"), (dict(extra=0), "extra=0.*at least 1"), (dict(lag=19), "lag=19.*61.*60"),
+])  # fmt: skip
+def test_toda_yamamoto_refuses_what_cannot_be_tested(changes, message):
+    rng = np.random.default_rng(0)
+    with pytest.raises(ValueError, match=message):
+        toda_yamamoto.toda_yamamoto(
+            **(dict(target=rng.normal(size=60), series=rng.normal(size=(60, 2)), lag=1) | changes)
+        )
