@@ -1,9 +1,11 @@
 """The small networks: their shapes, what the papers they are from say of them, and that they can be pruned."""
 
+import numpy as np
 import pytest
 import torch
 from torch.nn.utils import prune
 
+from legc_utils import training
 from study import networks
 
 BUILD = {
@@ -102,3 +104,20 @@ def test_bad_sizes_are_refused_with_what_is_allowed():
         networks.Attention(10, 4)
     with pytest.raises(ValueError, match="9 characters; allowed: up to 8"):
         networks.Transformer(20, context=8)(torch.zeros(1, 9, dtype=torch.int64))
+
+
+@pytest.mark.parametrize("output", ["sigmoid", "softmax"])
+def test_the_mlp_is_the_network_that_training_computes(output):
+    layers, rng = (3, 5, 4, 2), np.random.default_rng(0)
+    weights, biases, X = rng.normal(size=(6, 43)), rng.normal(size=(6, 11)), rng.normal(size=(7, 3))
+    batched = training.forward(weights, biases, X, layers, output)
+    for m in range(6):
+        module = networks.mlp(weights[m], biases[m], layers, output)
+        with torch.no_grad():
+            np.testing.assert_allclose(module(torch.tensor(X)), batched[m], rtol=0, atol=1e-12)
+
+
+def test_the_mlp_copies_its_weights():
+    weights, biases = np.ones(8), np.zeros(3)
+    networks.mlp(weights, biases, (3, 2, 1))[0].weight.data.zero_()
+    assert (weights == 1).all()

@@ -179,7 +179,7 @@ def test_unknown_protocol_is_refused():
 def test_missing_download_says_how_to_get_it(offline, name):
     with pytest.raises(FileNotFoundError) as error:
         datasets.load(name)
-    file, (sha256, url) = next(iter(datasets.SOURCES[name].files.items()))
+    file, sha256, url = datasets.files(name)[0]
     assert all(part in str(error.value) for part in (file, sha256, url, "LEGC_DATA_DIR"))
 
 
@@ -199,7 +199,7 @@ def test_corrupt_file_is_refused_with_both_checksums(offline):
     (offline / "wisconsin_original.csv").write_bytes(b"not the data")
     with pytest.raises(ValueError, match="corrupt") as error:
         datasets.load("cancer")
-    expected, _ = datasets.SOURCES["cancer"].files["wisconsin_original.csv"]
+    ((_, expected, _),) = datasets.files("cancer")
     assert expected in str(error.value) and hashlib.sha256(b"not the data").hexdigest() in str(error.value)
 
 

@@ -291,22 +291,13 @@ def test_the_benchmark_can_be_given_at_the_stop():
 
 
 @pytest.mark.parametrize("output", ["sigmoid", "softmax"])
-def test_forward_and_module_are_the_network_that_was_trained(output):
+def test_forward_is_the_network_that_was_trained(output):
     layers, rng = (3, 5, 4, 2), np.random.default_rng(0)
     weights, biases, X = rng.normal(size=(6, 43)), rng.normal(size=(6, 11)), rng.normal(size=(7, 3))
     batched = training.forward(weights, biases, X, layers, output)
     assert batched.shape == (6, 7, 2) and batched.dtype == torch.float64
     for m in range(6):
         np.testing.assert_allclose(batched[m], numpy_forward(weights[m], biases[m], X, layers, output), atol=1e-12)
-        module = training.as_module(weights[m], biases[m], layers, output)
-        with torch.no_grad():
-            np.testing.assert_allclose(module(torch.tensor(X)), batched[m], rtol=0, atol=1e-12)
-
-
-def test_as_module_copies_its_weights():
-    weights, biases = np.ones(8), np.zeros(3)
-    training.as_module(weights, biases, (3, 2, 1))[0].weight.data.zero_()
-    assert (weights == 1).all()
 
 
 def test_initial_parameters_follow_the_protocol():
