@@ -33,7 +33,7 @@ executed = f"book/executed/{profile}"
 out = "." if profile == "paper" else f"_build/{profile}"
 
 
-code = digest(*keys.MODULES, keys.LOCK)
+code = digest(*keys.MODULES, Path("book/claims.yaml"), keys.LOCK)
 notebook_code = keys.notebook_code()
 
 

@@ -24,5 +24,5 @@ def source_key(path):
 
 
 def notebook_code():
-    """The package and the lock, without the modules that read what notebooks wrote: no notebook reads those."""
+    """The packages and the lock, without the modules that judge what notebooks wrote: no result depends on those."""
     return digest(*(m for m in MODULES if m.stem not in ("claims", "sweeps")), LOCK)
