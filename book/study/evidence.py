@@ -37,7 +37,7 @@ def save(values, notebook, dataset, protocol, out_dir, split=None):
         if (owner := claims.get(key).notebook) != notebook:
             raise ValueError(f"claim {key!r} is not {notebook}'s; claims.yaml has it in {owner or 'no chapter'}")
         if not numbers.index.is_unique:
-            raise ValueError(f"claim {key!r} has two numbers for seed={numbers.index[numbers.index.duplicated()][0]!r}")
+            raise ValueError(f"claim {key!r} has two numbers for seed={numbers.index[numbers.index.duplicated()][0]}")
     if split is None:  # what `datasets.load` does unless told otherwise
         split = "0" if protocols.get(protocol).stratify else "fixed"
     table = pd.concat(values, names=["claim", "seed"]).astype(float).rename("value").reset_index()
