@@ -8,7 +8,7 @@ from scipy import stats
 from statsmodels.tsa.stattools import grangercausalitytests
 from torch.func import functional_call, grad, stack_module_state, vmap
 
-from legc_utils import training
+from study import networks
 
 with warnings.catch_warnings():  # nolds imports the deprecated pkg_resources
     warnings.simplefilter("ignore")
@@ -53,7 +53,7 @@ def lstsq_pvalues(target, series, max_lag):
 
 def plain_loop(runs, m, X, T, X_test, batches):
     """Final weights of member m, trained for an epoch as one torch model; like `runs`, it then reads all outputs."""
-    model = training.as_module(runs.initial_weights[m], runs.initial_biases[m], runs.layers, runs.protocol.output)
+    model = networks.mlp(runs.initial_weights[m], runs.initial_biases[m], runs.layers, runs.protocol.output)
     optimiser = torch.optim.SGD(model.parameters(), lr=runs.protocol.rate)
     for batch in batches:
         optimiser.zero_grad()
@@ -67,7 +67,7 @@ def plain_loop(runs, m, X, T, X_test, batches):
 def vmap_ensemble(runs, X, T, X_test, batches):
     """The same for all members (M, n_weights) by torch.func: stack_module_state, then vmap over grad."""
     p, layers = runs.protocol, runs.layers
-    models = [training.as_module(w, b, layers, p.output) for w, b in zip(runs.initial_weights, runs.initial_biases)]
+    models = [networks.mlp(w, b, layers, p.output) for w, b in zip(runs.initial_weights, runs.initial_biases)]
     parameters, buffers = stack_module_state(models)
     base = models[0].to("meta")
     outputs = lambda parameters, buffers, x: functional_call(base, (parameters, buffers), (x,))

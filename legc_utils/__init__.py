@@ -1,9 +1,16 @@
-"""LEGCNet, re-derived: chaos and causality as a rule for pruning dense networks.
+"""LEGC, the method: exponents of weight series, Granger tests, masks. An arrow is data, one module to the next.
 
-Data flows one way: datasets → training → lyapunov → granger → pruning → diagnostics → results → plots.
+datasets → training → lyapunov → granger → selection → pruning; recorder does the first five for a model of your own.
 """
 
-import warnings
+import importlib
 
-# tqdm, imported by torch, asks for notebook widgets; the book does without progress bars
-warnings.filterwarnings("ignore", message="IProgress not found")
+_HOMES = {"LEGCRecorder": "recorder", "find_masks": "selection", "prune_parameters": "pruning"}
+__all__ = list(_HOMES)
+
+
+def __getattr__(name):
+    """Imported when asked for, so that exponents and Granger tests need no torch."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'legc_utils' has no attribute {name!r}; it hands out {', '.join(_HOMES)}")
+    return getattr(importlib.import_module(f"legc_utils.{_HOMES[name]}"), name)

@@ -85,12 +85,8 @@ def files(name):
 def fetch(name, download=True):
     """Paths of the files behind a data set, each verified; downloads what is missing.
 
-    Raises
-    ------
-    ValueError
-        For an unknown name, or a corrupt file (the message gives both checksums).
-    FileNotFoundError
-        For a file that cannot be had; the message says how to get it.
+    Raises ValueError for an unknown name or a corrupt file (the message gives both checksums), and FileNotFoundError
+    for a file that cannot be had; the message says how to get it.
     """
     return [_find(*origin, download=download) for origin in files(name)]
 
@@ -175,32 +171,18 @@ def _scale(X_train, X_test, scaling):
 def load(name, protocol="published", seed=0):
     """Load a data set, split and scaled as the protocol says.
 
-    Parameters
-    ----------
     name : str
-        cancer (683×9), titanic (1309×6), banknote (1372×4), iris (150×4), iris3f (150×3),
-        vowel (871×3), mnist5k (5000×784), mnist (42,000×784); or, held out, wine (178×13), wdbc (569×30), digits
-        (1797×64).
+        cancer (683×9), titanic (1309×6), banknote (1372×4), iris (150×4), iris3f (150×3), vowel (871×3),
+        mnist5k (5000×784), mnist (42,000×784); or, held out, wine (178×13), wdbc (569×30), digits (1797×64).
     protocol : str or protocols.Protocol
-        `published` always splits with the authors' shuffle (seed 42), so `seed` does not matter there;
-        `corrected` draws a stratified split from `seed` and fits the scaling on the training set.
+        `published` always splits with the authors' shuffle (seed 42), so `seed` does not matter there; `corrected`
+        draws a stratified split from `seed` and fits the scaling on the training set.
 
-    Returns
-    -------
-    Split
+    Returns a `Split`. Raises ValueError for an unknown name or protocol, and as `fetch`.
 
-    Raises
-    ------
-    ValueError
-        For an unknown name or protocol, or a corrupt file (both checksums are named).
-    FileNotFoundError
-        For a download that cannot be had; the message says how to get it.
-
-    Notes
-    -----
-    Titanic's rows come from the full passenger list, which does not tell Kaggle's 891 from its 418:
-    the *sizes* are Kaggle's, the members are drawn with seed 42. Full MNIST is cut to 42,000 rows in
-    the same way. Both are departures forced on us.
+    Titanic's rows come from the full passenger list, which does not tell Kaggle's 891 from its 418: the *sizes* are
+    Kaggle's, the members are drawn with seed 42. Full MNIST is cut to 42,000 rows in the same way. Both are departures
+    forced on us.
     """
     files(name)  # or it is unknown
     protocol = protocols.get(protocol, name)

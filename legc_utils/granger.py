@@ -13,13 +13,9 @@ from functools import lru_cache
 import numpy as np
 from numba import get_num_threads, njit, prange
 from scipy import special
-from statsmodels.tools.sm_exceptions import InfeasibleTestError
-from statsmodels.tsa.ar_model import ar_select_order
-from statsmodels.tsa.stattools import adfuller, grangercausalitytests
 
-from legc_utils.protocols import CHOICES, check_choices, check_finite, check_whole
+from legc_utils.protocols import check_choices, check_finite, check_whole
 
-TESTS = CHOICES["test"]
 _BLOCK = 64  # series worked on together: long enough for vector code to pay, short enough for the cache
 _CONDITION = 1e-4  # below this share of independent variance, sums of products are not trusted
 
@@ -176,8 +172,10 @@ def _restricted(y, L):
 
 def _by_statsmodels(target, series, lag, test):
     """One p-value from statsmodels itself: it decides every case that is close to degenerate."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    from statsmodels.tools.sm_exceptions import InfeasibleTestError  # a second to import, and seldom needed
+    from statsmodels.tsa.stattools import grangercausalitytests
+
+    with warnings.catch_warnings(action="ignore"):
         try:
             return grangercausalitytests(np.column_stack([target, series]), [lag])[lag][0][test][1]
         except InfeasibleTestError:  # a constant column or a perfect fit
@@ -191,23 +189,14 @@ def granger_pvalues(target, series, max_lag=14, test="ssr_chi2test"):
     series; the test compares the two residual sums of squares (Granger 1969). Equal to
     statsmodels.tsa.stattools.grangercausalitytests, to which near-degenerate cases are handed.
 
-    Parameters
-    ----------
     target : float array (n_windows,)
     series : float array (n_windows, n_series)
     max_lag : int
-    test : str
-        ssr_chi2test (published), ssr_ftest, lrtest or params_ftest.
+    test : str, ssr_chi2test (published), ssr_ftest, lrtest or params_ftest
 
-    Returns
-    -------
-    float64 (max_lag, n_series); row k is lag k + 1. NaN where the test is not defined: a constant column, a
+    Returns float64 (max_lag, n_series); row k is lag k + 1. NaN where the test is not defined: a constant column, a
     perfect fit, a series with NaN, or too few observations (n_windows must exceed 3·lag + 1).
-
-    Raises
-    ------
-    ValueError
-        For an unknown test, max_lag < 1, shapes that do not fit, or a target that is not finite.
+    Raises ValueError for an unknown test, max_lag < 1, shapes that do not fit, or a target that is not finite.
     """
     target, series = np.asarray(target, dtype=np.float64), np.asarray(series, dtype=np.float64)
     check_choices(test=test)
@@ -277,8 +266,9 @@ def check_lag(max_lag, n_windows, difference=False):
 
 def bic_lag(target, max_lag):
     """The lag with the least BIC in the target's autoregression, at least 1: one lag, chosen without the series."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    from statsmodels.tsa.ar_model import ar_select_order
+
+    with warnings.catch_warnings(action="ignore"):
         lags = ar_select_order(target, max_lag, ic="bic").ar_lags
     return max(lags) if lags else 1
 
@@ -292,8 +282,9 @@ def has_unit_root(values, alpha=0.05):
 
 @lru_cache(maxsize=2**14)  # the same series meet one target after another, and each test takes milliseconds
 def _adf_pvalue(series):
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    from statsmodels.tsa.stattools import adfuller
+
+    with warnings.catch_warnings(action="ignore"):
         return adfuller(np.frombuffer(series))[1]
 
 

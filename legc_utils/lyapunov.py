@@ -242,10 +242,8 @@ def check_window(window, overlap=0.0, emb_dim=2, lag=1, min_tsep=0, steps=3):
     check_whole(0, min_tsep=min_tsep)
     least = (emb_dim - 1) * lag + steps + min_tsep + 2  # room for two points that may be neighbours
     if not is_whole(window, least):
-        raise ValueError(
-            f"window={window!r} is not allowed; with emb_dim={emb_dim}, lag={lag}, min_tsep={min_tsep} and "
-            f"steps={steps} give a whole number of at least {least} iterates"
-        )
+        given = f"emb_dim={emb_dim}, lag={lag}, min_tsep={min_tsep} and steps={steps}"
+        raise ValueError(f"window={window!r} is not allowed; with {given} give a whole number of at least {least}")
     if not 0 <= overlap < 1:
         raise ValueError(f"overlap={overlap!r} is not allowed; give a share from 0 up to, not including, 1")
 
@@ -280,27 +278,14 @@ def divergence(windows, emb_dim=2, lag=1, min_tsep=0, steps=3):
     the point nearest to X(i) at a distance that is not zero, with |i − n(i)| > min_tsep and with `steps`
     iterates left after both. Pairs at distance 0 after k iterates are left out of S(k).
 
-    Parameters
-    ----------
     windows : float array (n_windows, length), or (length,) for one
-    emb_dim, lag : int
-        Delay embedding; `lag` in iterates.
-    min_tsep : int
-        Theiler window in iterates. 0, as published, lets a point be the neighbour of the next one.
-    steps : int
-        The largest k. Larger values leave fewer reference points.
+    emb_dim, lag : int; delay embedding; `lag` in iterates
+    min_tsep : int, Theiler window in iterates; 0, as published, lets a point be the neighbour of the next one
+    steps : int, the largest k; larger values leave fewer reference points
 
-    Returns
-    -------
-    float64 (n_windows, steps + 1), in nats; NaN where no point has a neighbour.
+    Returns float64 (n_windows, steps + 1), in nats; NaN where no point has a neighbour. Raises ValueError if a window
+    is too short (at least (emb_dim − 1)·lag + steps + min_tsep + 2 iterates) or not finite.
 
-    Raises
-    ------
-    ValueError
-        If a window is too short (at least (emb_dim − 1)·lag + steps + min_tsep + 2 iterates) or not finite.
-
-    Examples
-    --------
     >>> x = np.empty(2000); x[0] = 0.3
     >>> for i in range(1999): x[i + 1] = 4 * x[i] * (1 - x[i])
     >>> S = divergence(x, min_tsep=1)[0]
@@ -321,26 +306,15 @@ class StreamingLyapunov:
     Feed every iterate once, in order, with `update`; read the exponents so far with `result`.
     The numbers are those of `windowed_lyapunov`, bit for bit.
 
-    Parameters
-    ----------
     n_weights : int
-    window : int
-        Iterates per window.
-    overlap : float
-        Share of a window that the next one repeats.
-    decimals : int, optional
-        Round the weights first, as the published code does when it hands them over in text files.
-    dtype : float32 or float64
-        In which the last window is kept; float32 loses nothing of weights that are float32.
-    emb_dim, lag, min_tsep, steps
-        As in `divergence`.
+    window : int, iterates per window
+    overlap : float, share of a window that the next one repeats
+    decimals : int, optional; round the weights first, as the published code does when it hands them over in text files
+    dtype : float32 or float64, in which the last window is kept; float32 loses nothing of weights that are float32
+    emb_dim, lag, min_tsep, steps : as in `divergence`
 
-    Attributes
-    ----------
-    seen : int
-        Iterates taken so far.
-    n_windows, nbytes : int
-        Whole windows so far, and memory held for iterates and exponents.
+    Attributes: seen (int, iterates taken so far), n_windows and nbytes (int, whole windows so far, and memory held for
+    iterates and exponents).
     """
 
     def __init__(self, n_weights, window=200, overlap=0.1, *, decimals=None, dtype=np.float64, **divergence_kwargs):
@@ -398,9 +372,8 @@ class StreamingLyapunov:
         """
         ring = state["ring"]
         if (ring.shape, ring.dtype) != (self._ring.shape, self._ring.dtype):
-            raise ValueError(
-                f"the state's ring is {ring.dtype} {ring.shape}; allowed: {self._ring.dtype} {self._ring.shape}"
-            )
+            own = self._ring
+            raise ValueError(f"the state's ring is {ring.dtype} {ring.shape}; allowed: {own.dtype} {own.shape}")
         self._ring[:] = ring
         self.seen, self._exponents = state["seen"], list(np.array(state["exponents"]))
 
@@ -410,29 +383,16 @@ def windowed_lyapunov(trajectory, window=200, overlap=0.1, **divergence_kwargs):
 
     Section 3.4 and the authors' LE_window.m, whose four interpolated slopes all reduce to this one.
 
-    Parameters
-    ----------
-    trajectory : float array (n_steps, n_weights)
-        One row an iterate.
-    window : int
-        Iterates per window.
+    trajectory : float array (n_steps, n_weights); one row an iterate
+    window : int, iterates per window
     overlap : float
         Share of a window that the next one repeats; windows start round(window · (1 − overlap)) iterates apart.
-    **divergence_kwargs
-        emb_dim, lag, min_tsep, steps of `divergence`, and `decimals` of `StreamingLyapunov`.
+    **divergence_kwargs : emb_dim, lag, min_tsep, steps of `divergence`, and `decimals` of `StreamingLyapunov`
 
-    Returns
-    -------
-    float64 (n_windows, n_weights), in nats per iterate. 0 for a window whose range is below 1e-5; NaN where no
-    point has a neighbour.
+    Returns float64 (n_windows, n_weights), in nats per iterate. 0 for a window whose range is below 1e-5; NaN where no
+    point has a neighbour. Raises ValueError if the window is longer than the run or too short for the embedding, or for
+    malformed input.
 
-    Raises
-    ------
-    ValueError
-        If the window is longer than the run or too short for the embedding, or for malformed input.
-
-    Notes
-    -----
     A positive value is not evidence of chaos: picking the *nearest* neighbour biases S(1) − S(0) upwards, and
     white noise is positive in every window.
     """

@@ -1,8 +1,7 @@
 """What an experiment does, as data: one frozen `Protocol` per data set and protocol name.
 
-Two columns of a table differ only in the named fields of two protocols.
-`published` is what the paper did and, where it is silent, what its released code did,
-oddities included. `corrected` is what a careful statistician would do instead.
+Two columns of a table differ only in the named fields of two protocols. `published` is what the paper did and, where it
+is silent, what its released code did, oddities included; `corrected` is what a careful statistician would do instead.
 """
 
 from dataclasses import dataclass, replace
@@ -57,12 +56,13 @@ def check_finite(**arrays):
 
 
 class Settings(NamedTuple):
-    """Of one variant: epochs followed, iterates a window, steps the divergence is followed for, largest lag tested."""
+    """What one variant, FT or PT, looks at (section 3.1, Table 2)."""
 
     epochs: int
-    window: int
-    steps: int
-    max_lag: int
+    window: int  # iterates
+    steps: int  # iterates for which the divergence is followed
+    max_lag: int  # windows
+    rows: np.ndarray | None = None  # the last iterate of every window, int (n_windows,), once the data are known
 
 
 @dataclass(frozen=True)
@@ -170,17 +170,10 @@ _CORRECTED = dict(
 def get(protocol="published", dataset="", **changes):
     """The `Protocol` of that name for a data set, with fields changed by keyword.
 
-    Parameters
-    ----------
-    protocol : str or Protocol
-        "published", "corrected", or a Protocol, which is returned with `changes` applied.
-    dataset : str
-        One of `DATASETS`; any other name gets the defaults (a data set of your own).
+    protocol : str or Protocol, "published", "corrected", or a Protocol, which is returned with `changes` applied
+    dataset : str, one of `DATASETS`; any other name gets the defaults (a data set of your own)
 
-    Raises
-    ------
-    ValueError
-        If the protocol is unknown; the message lists the names.
+    Raises ValueError if the protocol is unknown; the message lists the names.
     """
     if isinstance(protocol, Protocol):
         return replace(protocol, **changes)

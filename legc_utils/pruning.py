@@ -54,6 +54,13 @@ class _ByPvalues(prune.BasePruningMethod):
         _Copyable(name)(module)
         return method
 
+    def compute_mask(self, t, default_mask):
+        """`default_mask` without what the p-values `t` (same shape) condemn."""
+        if t.numel() == 0:  # earlier prunings left nothing
+            return default_mask
+        keep = self._keep(t.detach().cpu().numpy(), default_mask.cpu().numpy() != 0)
+        return default_mask * torch.as_tensor(keep, dtype=default_mask.dtype, device=default_mask.device)
+
     def remove(self, module):
         """Make the pruning permanent; called by `torch.nn.utils.prune.remove`."""
         super().remove(module)
@@ -69,10 +76,8 @@ class _ByPvalues(prune.BasePruningMethod):
         if p.size != weight.numel() and p.ndim == 2 and p.shape[1] == weight.numel():
             p = p.min(axis=0)
         if p.size != weight.numel():
-            raise ValueError(
-                f"pvalues has shape {p.shape}; allowed for {name}: {tuple(weight.shape)}, ({weight.numel()},) "
-                f"or (max_lag, {weight.numel()})"
-            )
+            allowed = f"{tuple(weight.shape)}, ({weight.numel()},) or (max_lag, {weight.numel()})"
+            raise ValueError(f"pvalues has shape {p.shape}; allowed for {name}: {allowed}")
         return torch.as_tensor(p, device=weight.device).reshape(weight.shape)
 
 
@@ -82,13 +87,8 @@ class LEGCUnstructured(_ByPvalues):
     Works on any parameter of any module, stacks with other prunings, and `prune.remove` makes it permanent.
     With `torch.nn.utils.prune.global_unstructured`, pass the p-values as `importance_scores`.
 
-    Parameters
-    ----------
-    alpha, rule, correction
-        As in `legc_mask`.
+    alpha, rule, correction : as in `legc_mask`
 
-    Examples
-    --------
     >>> layer = torch.nn.Linear(2, 1)
     >>> _ = LEGCUnstructured.apply(layer, "weight", pvalues=[0.01, 0.60])
     >>> layer.weight_mask
@@ -101,13 +101,8 @@ class LEGCUnstructured(_ByPvalues):
         check_rule(alpha, rule, correction)
         self.alpha, self.rule, self.correction = alpha, rule, correction
 
-    def compute_mask(self, t, default_mask):
-        """`default_mask` without the weights that the p-values `t` (same shape) condemn."""
-        if t.numel() == 0:  # earlier prunings left nothing
-            return default_mask
-        keep = legc_mask(t.detach().cpu().numpy().ravel(), self.alpha, self.rule, self.correction)
-        keep = torch.as_tensor(keep, device=default_mask.device).reshape(default_mask.shape)
-        return default_mask * keep.to(default_mask.dtype)
+    def _keep(self, p, left):
+        return legc_mask(p.ravel(), self.alpha, self.rule, self.correction).reshape(p.shape)
 
     @classmethod
     def apply(cls, module, name, pvalues, alpha=0.05, rule="noncausal", correction=None):
@@ -123,19 +118,13 @@ class LEGCUnstructured(_ByPvalues):
 def combine_pvalues(pvalues, groups, combine="stouffer"):
     """One p-value a unit, from those of its weights (scipy.stats.combine_pvalues).
 
-    Parameters
-    ----------
-    pvalues : float array (n,)
-        Of weights; NaN (not followed, or no test) is left out.
-    groups : int array (n,)
-        The unit of each weight, 0, 1, ….
+    pvalues : float array (n,), of weights; NaN (not followed, or no test) is left out
+    groups : int array (n,); the unit of each weight, 0, 1, …
     combine : str
         One of `COMBINE`. They take weights for independent, which those of one unit are not: read the outcome as a
         score to rank units by rather than as a level.
 
-    Returns
-    -------
-    float64 (n_units,); NaN for a unit without any p-value.
+    Returns float64 (n_units,); NaN for a unit without any p-value.
     """
     if combine not in COMBINE:
         raise ValueError(f"combine={combine!r} is unknown; allowed: {', '.join(COMBINE)}")
@@ -150,24 +139,17 @@ def combine_pvalues(pvalues, groups, combine="stouffer"):
 class LEGCStructured(_ByPvalues):
     """Whole neurons, filters, channels or attention heads at a time, by the combined p-values of their weights.
 
-    Parameters
-    ----------
-    dim : int
-        The dimension that counts units: 0 for neurons and filters, 1 for inputs and input channels.
+    dim : int, the dimension that counts units: 0 for neurons and filters, 1 for inputs and input channels
     amount : int or float, optional
         How many units to prune, or which share of those that are left: the ones with the weakest evidence. None: those
         that `alpha` and `rule` condemn.
-    alpha, rule
-        As in `legc_mask`, of a unit's combined p-value.
-    combine : str
-        As in `combine_pvalues`.
+    alpha, rule : as in `legc_mask`, of a unit's combined p-value
+    combine : str, as in `combine_pvalues`
     groups : int array (size of dim,), optional
         Which unit each index along dim belongs to, as from `attention_heads`; None: each is a unit.
 
     A unit without any p-value is kept. Weights that earlier prunings took have no say.
 
-    Examples
-    --------
     >>> layer = torch.nn.Linear(2, 2)
     >>> _ = LEGCStructured.apply(layer, "weight", pvalues=[[0.01, 0.20], [0.50, 0.60]])
     >>> layer.weight_mask
@@ -186,16 +168,12 @@ class LEGCStructured(_ByPvalues):
         self.dim, self.amount, self.alpha, self.rule = dim, amount, alpha, rule
         self.combine, self.groups = combine, None if groups is None else np.asarray(groups)
 
-    def compute_mask(self, t, default_mask):
-        """`default_mask` without the units that the p-values `t` (same shape) condemn."""
-        if t.numel() == 0:  # earlier prunings left nothing
-            return default_mask
-        dim = range(t.ndim)[self.dim]
-        member = np.arange(t.shape[dim]) if self.groups is None else self.groups
-        left = default_mask.cpu().numpy() != 0
-        groups = np.broadcast_to(np.expand_dims(member, [k for k in range(t.ndim) if k != dim]), t.shape)
+    def _keep(self, p, left):
+        dim = range(p.ndim)[self.dim]
+        member = np.arange(p.shape[dim]) if self.groups is None else self.groups
+        groups = np.broadcast_to(np.expand_dims(member, [k for k in range(p.ndim) if k != dim]), p.shape)
         present = np.unique(groups[left])
-        p = combine_pvalues(np.where(left, t.detach().cpu().numpy(), np.nan).ravel(), groups.ravel(), self.combine)
+        p = combine_pvalues(np.where(left, p, np.nan).ravel(), groups.ravel(), self.combine)
         keep = np.ones(len(p), bool)
         if self.amount is None:
             keep = legc_mask(p, self.alpha, self.rule)
@@ -203,9 +181,7 @@ class LEGCStructured(_ByPvalues):
             n = self.amount if isinstance(self.amount, int | np.integer) else round(self.amount * len(present))
             weakest = np.nan_to_num(p[present], nan=0.0) * (1 if self.rule == "noncausal" else -1)
             keep[present[np.argsort(-weakest, kind="stable")[: min(n, len(present))]]] = False
-        shape = [-1 if k == dim else 1 for k in range(t.ndim)]
-        keep = torch.as_tensor(keep[member], device=default_mask.device).reshape(shape)
-        return default_mask * keep.to(default_mask.dtype)
+        return keep[groups]
 
     @classmethod
     def apply(
@@ -264,8 +240,6 @@ def follow_forward(parent, module):
 def prune_parameters(model, pvalues, method=LEGCUnstructured, **options):
     """Prune every named parameter of a model by its p-values, as `LEGCRecorder.pvalues` gives them.
 
-    Parameters
-    ----------
     model : torch.nn.Module
     pvalues : dict of name -> p-values of the parameter's shape
     method : LEGCUnstructured or LEGCStructured
@@ -273,23 +247,16 @@ def prune_parameters(model, pvalues, method=LEGCUnstructured, **options):
         Of the method's `apply`. A correction counts the weights of each parameter by itself; for all of them together
         use torch.nn.utils.prune.global_unstructured.
 
-    Returns
-    -------
-    dict of name -> bool tensor, the mask; True = keep
-
-    Raises
-    ------
-    ValueError
-        For a name that the model does not have, and as `apply`; the model is left as it was.
+    Returns dict of name -> bool tensor, the mask; True = keep
+    Raises ValueError for a name that the model does not have, and as `apply`; the model is left as it was.
     """
     where, modules = {}, dict(model.named_modules())
     for full, p in pvalues.items():
         path, _, name = full.rpartition(".")
         module = modules.get(path)
         if not isinstance(getattr(module, name, None), torch.Tensor):
-            raise ValueError(
-                f"the model has no parameter {full!r}; allowed: {', '.join(dict(model.named_parameters()))}"
-            )
+            known = ", ".join(dict(model.named_parameters()))
+            raise ValueError(f"the model has no parameter {full!r}; allowed: {known}")
         where[full] = module, name, p
     for full, (module, name, p) in where.items():  # all on a stand-in first, so that all are pruned or none
         try:

@@ -48,10 +48,8 @@ def _choose(model, parameters):
             module, own = asked if isinstance(asked, tuple) and len(asked) == 2 else (None, None)
             fits = [names[id(module), own]] if (id(module), own) in names else []
         if not fits:
-            raise ValueError(
-                f"parameters holds {asked!r}, which fits nothing in the model; allowed: (module, name) pairs, and "
-                f"names or patterns of {', '.join(known) or 'a model that has parameters'}"
-            )
+            allowed = f"(module, name) pairs, and names or patterns of {', '.join(known) or 'a model with parameters'}"
+            raise ValueError(f"parameters holds {asked!r}, which fits nothing in the model; allowed: {allowed}")
         chosen |= {n: known[n] for n in fits}
     if whole := [n for n, v in chosen.items() if not v[2].is_floating_point()]:
         raise ValueError(f"{whole[0]} is of type {chosen[whole[0]][2].dtype}; allowed: real floating point")
@@ -78,18 +76,14 @@ def _stratified(shape, size, rng):
 class LEGCRecorder:
     """Windowed Lyapunov exponents of a model's weights while it trains, and their p-values for its error.
 
-    `attach` it to an optimiser, train as ever, and ask for `pvalues`; or call `step` yourself after every update. What
-    it costs is `bytes_per_weight` of memory, and a few microseconds for each weight and window. It leaves the training
-    as it is: no random number is drawn, no gradient changed, no module's mode left altered.
+    `attach` it to an optimiser, train as ever, and ask for `pvalues`, as in the README's example; or call `step` after every
+    update. It costs `bytes_per_weight` of memory, and a few microseconds for each weight and window. It
+    leaves the training as it is: no random number is drawn, no gradient changed, no module's mode left altered.
 
-    Parameters
-    ----------
     model : torch.nn.Module
         On any device, of any floating type; iterates are kept in float32 unless a followed parameter has float64.
-    window : int
-        Iterates (optimiser steps) per window.
-    overlap : float
-        Share of a window that the next one repeats.
+    window : int, iterates (optimiser steps) per window
+    overlap : float, share of a window that the next one repeats
     parameters : optional
         None: every parameter with two or more dimensions (weights of Linear, Conv, Embedding, attention projections;
         no biases, no norms). Or names or patterns ("layers.*.weight"), or (module, name) pairs as torch.nn.utils.prune
@@ -97,50 +91,21 @@ class LEGCRecorder:
     error : callable, optional
         Takes nothing and returns the share misclassified, or any other error; called at each window's last iterate,
         without gradients. Without it, give the errors to `pvalues`.
-    sample : int, optional
-        Follow this many weights of a parameter at most, spread over its output units.
-    max_bytes : int, optional
-        Follow as many weights as fit, small parameters whole and the same number of every larger one; needs `n_steps`.
-    n_steps : int, optional
-        Steps that the training will take. With it, a window or max_lag that cannot work is refused at once.
-    protocol : str or protocols.Protocol
-        Says how exponents and tests are done.
+    sample : int, optional; follow this many weights of a parameter at most, spread over its output units
+    max_bytes : int, optional; follow as many weights as fit, of every larger parameter equally many; needs `n_steps`
+    n_steps : int, optional; steps that the training will take: a window or max_lag that cannot work is refused at once
+    protocol : str or protocols.Protocol, says how exponents and tests are done
     variant : str
         "PT" follows the divergence for the protocol's partial_steps iterates and tests up to its partial_max_lag, as
         suits short windows; "FT" for `steps` and up to `max_lag`.
-    max_lag : int, optional
-        Largest lag of the Granger test; None: the protocol's, or the largest that the windows allow.
-    seed : int
-        Of the sample.
+    max_lag : int, optional; largest lag of the test; None: the protocol's, or the largest that the windows allow
+    seed : int, of the sample
 
-    Attributes
-    ----------
-    names : list of str
-        The parameters that are followed, "layer.weight" and the like.
-    skipped : list of str
-        Frozen ones.
-    n_weights, n_windows, nbytes : int
-        Weights followed, whole windows so far, memory held for them.
+    Attributes: names (list of str, the parameters that are followed, "layer.weight" and the like), skipped (frozen
+    ones), n_weights, n_windows, nbytes (int; weights followed, whole windows so far, memory held for them).
 
-    Raises
-    ------
-    ValueError
-        If no parameter is left to follow, for a name that fits none, or for a value that is not allowed; while it
-        runs, for weights that are not finite and for a parameter that changes its shape.
-
-    Examples
-    --------
-    >>> _ = torch.manual_seed(0)
-    >>> model, x, y = torch.nn.Linear(4, 1), torch.randn(64, 4), torch.randn(64, 1).sign()
-    >>> optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
-    >>> wrong = lambda: (model(x).sign() != y).float().mean()
-    >>> recorder = LEGCRecorder(model, window=10, error=wrong).attach(optimizer)
-    >>> for step in range(200):
-    ...     optimizer.zero_grad()
-    ...     torch.nn.functional.mse_loss(model(x[step % 64]), y[step % 64]).backward()
-    ...     optimizer.step()
-    >>> recorder.exponents()["weight"].shape, recorder.pvalues()["weight"].shape
-    ((22, 4), torch.Size([1, 4]))
+    Raises ValueError if no parameter is left to follow, for a name that fits none, or for a value that is not allowed;
+    while it runs, for weights that are not finite and for a parameter that changes its shape.
     """
 
     def __init__(
@@ -164,10 +129,8 @@ class LEGCRecorder:
             warnings.warn(f"frozen, and so not followed: {', '.join(self.skipped)}", stacklevel=2)
         chosen = {n: v for n, v in chosen.items() if n not in self.skipped}
         if not chosen:
-            raise ValueError(
-                f"parameters={parameters!r} leaves nothing to follow; the model has: "
-                f"{', '.join(_parameters(model)) or 'no parameters'}, frozen: {', '.join(self.skipped) or 'none'}"
-            )
+            has = f"{', '.join(_parameters(model)) or 'no parameters'}, frozen: {', '.join(self.skipped) or 'none'}"
+            raise ValueError(f"parameters={parameters!r} leaves nothing to follow; the model has: {has}")
         self.names = list(chosen)
         self._where = [chosen[n][:2] for n in self.names]
         self._shapes = [tuple(chosen[n][2].shape) for n in self.names]
@@ -227,22 +190,18 @@ class LEGCRecorder:
     @torch.no_grad()
     def step(self):
         """Take the present weights as the next iterate."""
-        for (module, own), shape, taken, part, name in zip(
-            self._where, self._shapes, self._taken, self._parts, self.names
-        ):
-            parameter = module._parameters.get(own)
-            if parameter is None:
-                parameter = module._parameters.get(f"{own}_orig")  # pruned since
+        followed = zip(self.names, self._where, self._shapes, self._taken, self._parts)
+        for name, (module, own), shape, taken, part in followed:
+            parameter = module._parameters.get(own, module._parameters.get(f"{own}_orig"))  # pruned since
             if parameter is None or tuple(parameter.shape) != shape:
                 now = "gone" if parameter is None else f"of shape {tuple(parameter.shape)}"
                 raise ValueError(f"{name} is {now} at iterate {self._stream.seen}; allowed: {shape}, as at the start")
             flat = parameter.reshape(-1)
             self._row[part].copy_(flat if taken is None else flat[taken.to(flat.device)])
         if not torch.isfinite(self._row).all():
-            bad = [n for n, part in zip(self.names, self._parts) if not torch.isfinite(self._row[part]).all()]
+            bad = ", ".join(n for n, part in zip(self.names, self._parts) if not self._row[part].isfinite().all())
             raise ValueError(
-                f"{', '.join(bad)} holds NaN or infinite weights at iterate {self._stream.seen}; "
-                "allowed: finite numbers"
+                f"{bad} holds NaN or infinite weights at iterate {self._stream.seen}; allowed: finite ones"
             )
         at_end = self._stream.to_window_end() == 1
         threads = torch.get_num_threads()
@@ -288,30 +247,25 @@ class LEGCRecorder:
 
     def followed(self):
         """Name -> bool tensor of the parameter's shape, True where the weight is followed."""
-        masks = {}
-        for name, shape, taken in zip(self.names, self._shapes, self._taken):
-            masks[name] = torch.full(shape, taken is None)
-            if taken is not None:
-                masks[name].view(-1)[taken] = True
-        return masks
+        return self._in_shape(torch.ones(self.n_weights, dtype=torch.bool), False)
+
+    def _in_shape(self, values, elsewhere):
+        """Name -> tensor of the parameter's shape: `values` (n_weights,) where followed, and `elsewhere`."""
+        found = {}
+        for name, shape, taken, part in zip(self.names, self._shapes, self._taken, self._parts):
+            found[name] = torch.full(shape, elsewhere, dtype=values.dtype)
+            found[name].view(-1)[slice(None) if taken is None else taken] = values[part]
+        return found
 
     def pvalues(self, error=None):
         """Do a weight's exponents help to predict the error? The smallest p over the lags that the protocol looks at.
 
-        Parameters
-        ----------
         error : float array (n_windows,), optional
             The error at each window's last iterate (`window_ends`); None: what the recorder's own `error` returned.
 
-        Returns
-        -------
-        dict of name -> float64 tensor of the parameter's shape. NaN for a weight that is not followed, and where the
-        test is not defined, as for a weight that does not move: `legc_mask` keeps both.
-
-        Raises
-        ------
-        ValueError
-            For errors of the wrong length or that are not finite, and for too few windows.
+        Returns dict of name -> float64 tensor of the parameter's shape. NaN for a weight that is not followed, and
+        where the test is not defined, as for a weight that does not move: `legc_mask` keeps both.
+        Raises ValueError for errors of the wrong length or that are not finite, and for too few windows.
         """
         if error is None:
             if self._error is None:
@@ -323,12 +277,7 @@ class LEGCRecorder:
         check_finite(error=error)
         max_lag = self._lag(self.n_windows)
         p = granger.protocol_pvalues(error, self._stream.result(), self.protocol, max_lag).min(axis=0)
-        found = {}
-        for name, shape, taken, part in zip(self.names, self._shapes, self._taken, self._parts):
-            flat = torch.full((int(np.prod(shape)),), torch.nan, dtype=torch.float64)
-            flat[slice(None) if taken is None else taken] = torch.from_numpy(p[part])
-            found[name] = flat.reshape(shape)
-        return found
+        return self._in_shape(torch.from_numpy(p), torch.nan)
 
     def _settings(self):
         return {"names": self.names, "shapes": self._shapes, "window": self.window, "overlap": self.overlap}
@@ -355,7 +304,6 @@ class LEGCRecorder:
         counts = [int(np.prod(s)) if t is None else len(t) for s, t in zip(self._shapes, state["taken"])]
         if counts != [part.stop - part.start for part in self._parts]:
             raise ValueError(f"the state follows {counts} weights of {self.names}; give this recorder the same sample")
-        self._stream.load_state_dict(
-            {k: v.numpy() if isinstance(v, torch.Tensor) else v for k, v in state["stream"].items()}
-        )
+        arrays = {k: v.numpy() if isinstance(v, torch.Tensor) else v for k, v in state["stream"].items()}
+        self._stream.load_state_dict(arrays)
         self._taken, self._errors = list(state["taken"]), list(state["errors"])

@@ -4,7 +4,6 @@ Masks are bool with True = keep, flat, in the order of `training`: W1 row by row
 """
 
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 from statsmodels.stats.multitest import multipletests
@@ -22,28 +21,17 @@ def check_rule(alpha, rule, correction=None):
 def legc_mask(pvalues, alpha=0.05, rule="noncausal", correction=None):
     """Which weights to keep, given their Granger p-values.
 
-    Parameters
-    ----------
-    pvalues : float array (max_lag, n_weights) or (n_weights,)
-        Several lags are reduced to the smallest p, as the authors' gc_tests.ipynb does.
-    alpha : float
-        Level of the test.
+    pvalues : float array (max_lag, n_weights) or (n_weights,); the smallest p over the lags counts (gc_tests.ipynb)
+    alpha : float, level of the test
     rule : str
         "noncausal" prunes weights whose p is at least alpha (sections 2.2 and 3.6, Table 1); "causal" prunes
         the others (the wording of section 4). With a correction, a p that just meets its level counts as causal,
         as in statsmodels.
-    correction : str, optional
-        bonferroni, fdr_bh or fdr_by over the weights (statsmodels' multipletests).
+    correction : str, optional; bonferroni, fdr_bh or fdr_by over the weights (statsmodels' multipletests)
 
-    Returns
-    -------
-    bool (n_weights,), True = keep. A weight without a p-value in some lag (NaN: the test is not defined) is kept
-    under "noncausal" and pruned under "causal": the authors' code counts an exception as p = 0.
-
-    Raises
-    ------
-    ValueError
-        For p-values outside [0, 1], or an unknown rule or correction.
+    Returns bool (n_weights,), True = keep. A weight without a p-value in some lag (NaN: the test is not defined) is
+    kept under "noncausal" and pruned under "causal": the authors' code counts an exception as p = 0.
+    Raises ValueError for p-values outside [0, 1], or an unknown rule or correction.
     """
     check_rule(alpha, rule, correction)
     p = np.atleast_2d(np.asarray(pvalues, dtype=np.float64))
@@ -57,18 +45,8 @@ def legc_mask(pvalues, alpha=0.05, rule="noncausal", correction=None):
     return causal if rule == "noncausal" else ~causal
 
 
-class Horizon(NamedTuple):
-    """`protocols.Settings` of one variant, and the last iterate of every window of a run, int (n_windows,)."""
-
-    epochs: int
-    window: int
-    steps: int
-    max_lag: int
-    rows: np.ndarray
-
-
 def horizon(split, protocol, variant="FT"):
-    """What a variant, FT or PT, looks at on a data set: `Horizon` (section 3.1, Table 2).
+    """What a variant, FT or PT, looks at on a data set: `protocols.Settings`, with `rows`.
 
     Raises ValueError for an unknown variant, a window that does not fit the run, or too few windows for max_lag.
     """
@@ -77,7 +55,7 @@ def horizon(split, protocol, variant="FT"):
     n_rows = chosen.epochs * -(-len(split.X_train) // protocol.batch_size) + 1
     rows = lyapunov.window_ends(n_rows, chosen.window, protocol.overlap, needed=True)
     granger.check_lag(chosen.max_lag, len(rows), protocol.difference)
-    return Horizon(*chosen, rows)
+    return chosen._replace(rows=rows)
 
 
 @dataclass
@@ -92,7 +70,7 @@ class Selection:
     masks : bool (S, n_weights), True = keep
     """
 
-    horizon: Horizon
+    horizon: protocols.Settings
     runs: training.Runs
     candidates: slice
     exponents: np.ndarray
@@ -104,25 +82,9 @@ class Selection:
 def find_masks(split, hidden, seeds, protocol="published", variant="FT", initial=None):
     """Train the dense networks, follow every weight, test it, and choose: LEGCNet-FT or LEGCNet-PT.
 
-    Parameters
-    ----------
-    split : datasets.Split
-    hidden : int or sequence of int
-    seeds : sequence of int
-    protocol : str or protocols.Protocol
-    variant : str
-        "FT" follows the protocol's recorded epochs, "PT" only its first partial_epochs.
-    initial : (weights, biases), optional
-        As in `training.train_ensemble`.
-
-    Returns
-    -------
-    Selection
-
-    Raises
-    ------
-    ValueError
-        As `horizon` and `train_ensemble`, before training starts.
+    variant : "FT" follows the protocol's recorded epochs, "PT" only its first partial_epochs. The other arguments are
+    those of `training.train_ensemble`. Returns a `Selection`. Raises ValueError as `horizon` and `train_ensemble` do,
+    before training starts.
     """
     protocol = protocols.get(protocol, split.name)
     look = horizon(split, protocol, variant)

@@ -13,6 +13,7 @@ from numba import njit, prange
 from sklearn.metrics import f1_score
 
 from legc_utils import protocols
+from legc_utils.protocols import check_finite, check_whole, is_whole
 
 _PIECE = 2**22  # weights handed to `record` at a time: 32 MiB, whatever the length of the run
 
@@ -61,16 +62,11 @@ class Runs:
         benchmark = self.protocol.benchmark if benchmark is None else benchmark
         hit = self.train_accuracy >= benchmark
         reached = hit.any(axis=0)
-        at = np.where(reached, hit.argmax(axis=0), len(hit) - 1)
-        every = np.arange(len(at))
-        labels = self.test_labels[at, every]
-        return self.members.assign(
-            epoch=np.where(reached, at, np.nan),
-            accuracy=self.test_accuracy[at, every],
-            f1=[f1_score(self.y_test, predicted, average="macro", zero_division=0) for predicted in labels],
-            train_accuracy=self.train_accuracy[at, every],
-            reached=reached,
-        )
+        epoch = np.where(reached, hit.argmax(axis=0), len(hit) - 1)
+        at = epoch, np.arange(len(epoch))
+        f1 = [f1_score(self.y_test, labels, average="macro", zero_division=0) for labels in self.test_labels[at]]
+        read = dict(accuracy=self.test_accuracy[at], f1=f1, train_accuracy=self.train_accuracy[at], reached=reached)
+        return self.members.assign(epoch=np.where(reached, epoch, np.nan), **read)
 
 
 def layer_sizes(split, hidden):
@@ -79,7 +75,7 @@ def layer_sizes(split, hidden):
     Raises ValueError if `hidden` is not a positive int or a sequence of them.
     """
     hidden = tuple(np.atleast_1d(np.asarray(hidden)))
-    if not hidden or any(not isinstance(h, int | np.integer) or h < 1 for h in hidden):
+    if not hidden or not all(map(is_whole, hidden)):
         raise ValueError(f"hidden={hidden!r} is not allowed; give one positive whole number per hidden layer")
     n_classes = len(split.class_names)
     return (split.X_train.shape[1], *map(int, hidden), 1 if n_classes == 2 else n_classes)
@@ -137,20 +133,6 @@ def forward(weights, biases, X, layers, output="sigmoid"):
         z = z.unflatten(-1, (-1, fan_out)).transpose(1, 2).flatten(0, 1) + b[:, None]
         a = torch.softmax(z, -1) if layer == len(layers) and output == "softmax" else torch.sigmoid(z)
     return a
-
-
-def as_module(weights, biases, layers, output="sigmoid"):
-    """The same network as a torch.nn.Sequential of Linear and Sigmoid (or Softmax) layers, float64."""
-    modules = []
-    for w, b, (fan_out, fan_in) in layer_slices(layers):
-        linear = torch.nn.Linear(fan_in, fan_out, dtype=torch.float64)
-        with torch.no_grad():
-            linear.weight.copy_(torch.as_tensor(weights[w].reshape(fan_out, fan_in)))
-            linear.bias.copy_(torch.as_tensor(biases[b]))
-        modules += [linear, torch.nn.Sigmoid()]
-    if output == "softmax":
-        modules[-1] = torch.nn.Softmax(dim=-1)
-    return torch.nn.Sequential(*modules)
 
 
 def one_hot(y, n_outputs):
@@ -303,19 +285,14 @@ def _members(seeds, masks, perturb, n_weights):
 
 def train_ensemble(
     split, hidden, seeds, protocol="published", masks=None, perturb=None, record=None, *,
-    epochs=None, rows=(), initial=None, progress=False,
+    epochs=None, rows=(), initial=None,
 ):  # fmt: skip
     """Train one network for every seed × mask × twin, all together.
 
-    Parameters
-    ----------
     split : datasets.Split
-    hidden : int or sequence of int
-        Units of the hidden layers.
-    seeds : sequence of int
-        Each seed fixes the initial parameters (and the batches, where these are shuffled).
-    protocol : str or protocols.Protocol
-        Rate, batch size, epochs, loss, initialisation and decision rule.
+    hidden : int or sequence of int, units of the hidden layers
+    seeds : sequence of int, each seed fixes the initial parameters (and the batches, where these are shuffled)
+    protocol : str or protocols.Protocol, rate, batch size, epochs, loss, initialisation and decision rule
     masks : bool array, optional
         True = keep. (n_weights,) for all, (n_seeds, n_weights) one a seed, or (n_seeds, n_masks, n_weights).
         Masked weights are 0 from the start and after every step.
@@ -326,28 +303,15 @@ def train_ensemble(
         "weights" keeps the whole trajectory in `Runs.weights`. A callable gets it in order, piece by piece,
         as float64 (n_steps, M, n_weights), the initial weights first, and may reduce it as training runs.
         A piece is only valid during the call.
-    epochs : int, optional
-        Default: the protocol's recorded + extra epochs.
-    rows : sequence of int
-        Iterates (0 = before the first step) at which train and test errors are read.
-    initial : (weights, biases), optional
-        Initial parameters (n_seeds, n_weights), (n_seeds, n_biases) instead of those drawn from the seeds.
-    progress : bool
-        Print a line every few seconds.
+    epochs : int, optional; default: the protocol's recorded + extra epochs
+    rows : sequence of int, iterates (0 = before the first step) at which train and test errors are read
+    initial : (weights, biases), optional; (n_seeds, n_weights), (n_seeds, n_biases), instead of those of the seeds
 
-    Returns
-    -------
-    Runs
-
-    Raises
-    ------
-    ValueError
-        For anything above that is malformed, before training starts.
+    Returns `Runs`. Raises ValueError for anything above that is malformed, before training starts.
     """
     protocol = protocols.get(protocol, split.name)
     layers = layer_sizes(split, hidden)
-    if not (np.isfinite(split.X_train).all() and np.isfinite(split.X_test).all()):
-        raise ValueError("split holds NaN or infinite features; allowed: finite numbers")
+    check_finite(**{"split.X_train": split.X_train, "split.X_test": split.X_test})
     if not np.isin([*split.y_train, *split.y_test], range(len(split.class_names))).all():
         raise ValueError(f"split holds labels outside its classes; allowed: 0 to {len(split.class_names) - 1}")
     if not np.size(seeds) or not np.issubdtype(np.asarray(seeds).dtype, np.integer):
@@ -358,15 +322,12 @@ def train_ensemble(
     if protocol.batch_size == 1 and (protocol.output != "sigmoid" or protocol.shuffle):
         raise ValueError("batch_size=1 is trained with sigmoid outputs and a fixed sample order only")
     epochs = protocol.recorded_epochs + protocol.extra_epochs if epochs is None else epochs
-    if not isinstance(epochs, int | np.integer) or epochs < 1:
-        raise ValueError(f"epochs={epochs!r} is not allowed; give a whole number of at least 1")
+    check_whole(epochs=epochs)
     per_epoch = -(-len(split.X_train) // protocol.batch_size)
     rows = np.asarray(rows if np.size(rows) else np.empty(0, int))
     wrong = rows[(rows < 0) | (rows > epochs * per_epoch) | (rows != rows.astype(int))]
     if wrong.size:
-        raise ValueError(
-            f"rows holds {wrong[0]}; allowed: whole numbers from 0 to {epochs * per_epoch}, the last iterate"
-        )
+        raise ValueError(f"rows holds {wrong[0]}; allowed: whole numbers from 0 to {epochs * per_epoch}, the last one")
     members, keep, offsets = _members(seeds, masks, perturb, count_weights(layers))
 
     if initial is None:
@@ -397,19 +358,16 @@ def train_ensemble(
     at_epoch = {k * per_epoch: k - 1 for k in range(1, epochs + 1)}
     read, as_asked = np.unique(rows.astype(int), return_inverse=True)
     at_row = {int(row): i for i, row in enumerate(read)}
-    errors = np.empty((2, len(read), len(members)))
-    accuracy = np.empty((2, epochs, len(members)))
+    errors, accuracy = np.empty((2, len(read), len(members))), np.empty((2, epochs, len(members)))
     labels = np.empty((epochs, len(members), len(split.y_test)), np.int8)
     done = 0
     for stop in sorted(at_epoch.keys() | at_row.keys()):
-        if whole is not None:
-            advance(done, stop, whole[done + 1 : stop + 1])
-            done = stop
         while done < stop:
-            until = min(stop, done + max(1, _PIECE // w.size)) if record else stop
-            piece = np.empty((until - done if record else 0, *w.shape))
+            until = min(stop, done + max(1, _PIECE // w.size)) if callable(record) else stop
+            n_kept = until - done if record else 0
+            piece = np.empty((n_kept, *w.shape)) if whole is None else whole[done + 1 : until + 1]
             advance(done, until, piece)
-            if record:
+            if callable(record):
                 record(piece)
             done = until
         train, _ = _judge(w, b, split.X_train, split.y_train, layers, protocol)
@@ -418,20 +376,5 @@ def train_ensemble(
             errors[:, at_row[stop]] = 1 - train, 1 - test
         if stop in at_epoch:
             accuracy[:, at_epoch[stop]], labels[at_epoch[stop]] = (train, test), predicted
-            if progress:
-                print(f"epoch {at_epoch[stop] + 1} of {epochs}", flush=True)
-    return Runs(
-        members,
-        layers,
-        protocol,
-        start_w,
-        start_b,
-        w,
-        b,
-        rows,
-        *errors[:, as_asked],
-        *accuracy,
-        labels,
-        split.y_test,
-        whole,
-    )
+    errors, y_test = errors[:, as_asked], split.y_test
+    return Runs(members, layers, protocol, start_w, start_b, w, b, rows, *errors, *accuracy, labels, y_test, whole)

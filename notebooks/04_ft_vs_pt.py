@@ -55,7 +55,7 @@ import numpy as np
 import pandas as pd
 
 from legc_utils import datasets, selection, training
-from study import evidence, operations, paper, plots, rankings, results
+from study import evidence, networks, operations, paper, plots, rankings, results
 
 plots.use_style()
 split = datasets.load(dataset, choices)
@@ -89,7 +89,7 @@ rows.groupby("model")[["epoch", "accuracy", "f1", "weights", "reached"]].mean().
 sample = split.X_test[:1]
 for m, model in enumerate(masks):
     at = runs.members.index[runs.members["mask"] == m][0]
-    module = training.as_module(runs.final_weights[at], runs.final_biases[at], runs.layers, choices.output)
+    module = networks.mlp(runs.final_weights[at], runs.final_biases[at], runs.layers, choices.output)
     rows.loc[rows.model == model, "multiply_adds"] = operations.multiply_adds(module, sample)
 results.save(
     rows, "04_ft_vs_pt", dataset, protocol, out_dir, seeds=seeds, alpha=choices.alpha, rule=choices.rule,

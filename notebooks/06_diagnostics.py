@@ -58,7 +58,7 @@ import seaborn as sns
 import shap
 
 from legc_utils import datasets, selection, training
-from study import evidence, importance, plots, rankings, results
+from study import evidence, importance, networks, plots, rankings, results
 
 plots.use_style()
 split = datasets.load(dataset, choices)
@@ -84,7 +84,7 @@ runs = training.train_ensemble(
 def network(seed, model):
     """The trained network of a seed and model, as a torch module."""
     at = runs.members.query("seed == @seed and mask == @list(@masks).index(@model)").index[0]
-    return training.as_module(runs.final_weights[at], runs.final_biases[at], layers, choices.output)
+    return networks.mlp(runs.final_weights[at], runs.final_biases[at], layers, choices.output)
 
 
 values = {

@@ -8,6 +8,25 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from legc_utils import training
+
+
+def mlp(weights, biases, layers, output="sigmoid"):
+    """The paper's network of these flat parameters (see `training`): torch.nn.Sequential of Linear and Sigmoid.
+
+    weights (n_weights,), biases (n_biases,) float64 arrays; output "softmax" has a Softmax at its end instead.
+    """
+    modules = []
+    for w, b, (fan_out, fan_in) in training.layer_slices(layers):
+        linear = torch.nn.Linear(fan_in, fan_out, dtype=torch.float64)
+        with torch.no_grad():
+            linear.weight.copy_(torch.as_tensor(weights[w].reshape(fan_out, fan_in)))
+            linear.bias.copy_(torch.as_tensor(biases[b]))
+        modules += [linear, torch.nn.Sigmoid()]
+    if output == "softmax":
+        modules[-1] = torch.nn.Softmax(dim=-1)
+    return torch.nn.Sequential(*modules)
+
 
 def linear_maps(model):
     """Names of the weights of all `Linear` and `Conv2d` modules, in the model's order: list of str.

@@ -9,7 +9,7 @@ from legc_utils import protocols
 from study import portable
 
 
-def from_parameters(namespace, allowed, datasets=protocols.DATASETS):
+def check(namespace, allowed, datasets=protocols.DATASETS):
     """Check a notebook's papermill parameters before any work, and return the `Protocol` that they ask for.
 
     papermill itself only warns of a parameter that does not exist, and passes lists as text. The folder `out_dir` is

@@ -18,7 +18,7 @@ MAX_LAG = 5
 
 def oracle(target, series, max_lag):
     """{test: p-values (max_lag, n_series)} by statsmodels; NaN where it declares the test infeasible."""
-    found = {test: np.full((max_lag, series.shape[1]), np.nan) for test in granger.TESTS}
+    found = {test: np.full((max_lag, series.shape[1]), np.nan) for test in protocols.CHOICES["test"]}
     for i, column in enumerate(series.T):
         for lag in range(1, max_lag + 1):
             with warnings.catch_warnings():
@@ -27,7 +27,7 @@ def oracle(target, series, max_lag):
                     result = grangercausalitytests(np.column_stack([target, column]), [lag])[lag][0]
                 except (RuntimeError, ValueError):  # InfeasibleTestError is a RuntimeError; too few rows a ValueError
                     continue
-            for test in granger.TESTS:
+            for test in protocols.CHOICES["test"]:
                 found[test][lag - 1, i] = result[test][1]
     return found
 
@@ -178,7 +178,7 @@ def test_inputs_are_not_changed():
     assert np.array_equal(target, before[0]) and np.array_equal(series, before[1])
 
 
-@pytest.mark.parametrize("test", granger.TESTS)
+@pytest.mark.parametrize("test", protocols.CHOICES["test"])
 @settings(max_examples=20, deadline=None, derandomize=True)
 @given(st.integers(0, 1000), st.floats(1e-3, 1e3), st.sampled_from([-1, 1]), st.floats(-1e3, 1e3))
 def test_pvalues_do_not_depend_on_scale_or_shift_of_the_series(test, seed, scale, sign, shift):
