@@ -45,7 +45,7 @@ notebooks: install
 reference: install
 	rm -rf book/executed/quick tests/reference
 	@$(MAKE) --no-print-directory book PROFILE=quick
-	cd book/executed/quick/results && find [0-9]* -name '*.csv' -exec install -D -m 644 {} $(CURDIR)/tests/reference/{} ';'
+	cd book/executed/quick/results && find [0-9]* evidence -name '*.csv' -exec install -D -m 644 {} $(CURDIR)/tests/reference/{} ';'
 
 # Every combination of the parameters in config.yaml (section sweep); killed or stopped, it goes on where it was
 sweep: install

@@ -55,7 +55,7 @@ import numpy as np
 import pandas as pd
 
 from legc_utils import datasets, lyapunov, selection, training
-from study import plots, results
+from study import evidence, plots, results
 
 plots.use_style()
 split = datasets.load(dataset, choices)
@@ -166,6 +166,13 @@ results.save(
 )  # fmt: skip
 summary = rows.drop(columns="weight").groupby("seed").median()
 summary.round(3)
+
+# %% tags=["hide-input"]
+by_seed = rows.groupby("seed")
+evidence.save({
+    "positive_raw": by_seed.le_raw_positive.mean(), "positive_difference": by_seed.le_difference_positive.mean(),
+    "sensitive": by_seed.exponent_second_half.median(),
+}, "01_sdic", dataset, protocol, out_dir)  # fmt: skip
 
 # %% tags=["hide-input", "nbval-ignore-output"]
 facts = dict(

@@ -52,7 +52,7 @@ import numpy as np
 import pandas as pd
 
 from legc_utils import datasets, lyapunov, selection, training
-from study import plots, results
+from study import evidence, plots, results
 
 plots.use_style()
 split = datasets.load(dataset, choices)
@@ -195,6 +195,10 @@ results.save(
     rows, "02_windowed_le", dataset, protocol, out_dir, seeds=seeds, window=look.window, overlap=choices.overlap
 )
 rows.round(3)
+
+# %% tags=["hide-input"]
+silent = 1 - rows.set_index("series").share_positive[["white noise", "random walk", "trend with 1 % noise"]]
+evidence.save({"marker": silent}, "02_windowed_le", dataset, protocol, out_dir)
 
 # %% tags=["hide-input", "nbval-ignore-output"]
 by_series = rows.groupby("series").mean(numeric_only=True)

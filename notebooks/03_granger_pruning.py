@@ -59,7 +59,7 @@ from scipy import stats
 from sklearn.metrics import cohen_kappa_score
 
 from legc_utils import datasets, granger, selection, training
-from study import paper, plots, results
+from study import evidence, paper, plots, results
 
 plots.use_style()
 split = datasets.load(dataset, choices)
@@ -171,6 +171,13 @@ results.save(
     window=choices.window, overlap=choices.overlap, max_lag=choices.max_lag,
 )  # fmt: skip
 rows.round(3)
+
+# %% tags=["hide-input"]
+ft, pt = (rows[rows.variant == variant].set_index("seed") for variant in chosen)
+evidence.save(
+    {"causality": ft.causal_percent - ft.causal_percent_noise, "early": pt.kappa_other_variant},
+    "03_granger_pruning", dataset, protocol, out_dir,
+)  # fmt: skip
 
 # %% [markdown]
 # ## The network that is left

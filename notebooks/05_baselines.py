@@ -53,7 +53,7 @@ import numpy as np
 import pandas as pd
 
 from legc_utils import datasets, selection, training
-from study import paper, plots, rankings, results
+from study import evidence, paper, plots, rankings, results
 
 plots.use_style()
 split = datasets.load(dataset, choices)
@@ -126,6 +126,14 @@ beaten = pd.DataFrame({
     for quantity, sign in {"accuracy": 1, "f1": 1, "epoch": -1}.items()
 }, index=pd.Index(seeds, name="seed"))  # fmt: skip
 beaten.round(3)
+
+# %% tags=["hide-input"]
+accuracy = rows.pivot_table(index="seed", columns="model", values="accuracy")  # of a seed's random masks, the mean
+over = {name: accuracy["FT"] - accuracy[name] for name in ("random", "magnitude")}
+evidence.save(
+    {f"{name}_alike": over[name] for name in over} | {f"superior_{name}": over[name] for name in over},
+    "05_baselines", dataset, protocol, out_dir,
+)  # fmt: skip
 
 # %% tags=["hide-input", "nbval-ignore-output"]
 facts = dict(n_seeds=len(seeds), draws=draws, pruned=(n_weights - legc.sum(axis=1)).mean(), n_weights=n_weights)

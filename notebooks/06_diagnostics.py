@@ -58,7 +58,7 @@ import seaborn as sns
 import shap
 
 from legc_utils import datasets, selection, training
-from study import importance, networks, plots, rankings, results
+from study import evidence, importance, networks, plots, rankings, results
 
 plots.use_style()
 split = datasets.load(dataset, choices)
@@ -144,6 +144,15 @@ colours = plots.MODELS | {"dense, other seed": plots.MODELS["dense"]}
 sns.stripplot(rows, x="spearman", y="model", hue="model", palette=colours, alpha=0.5, ax=ax, legend=False)
 ax.scatter(agreement.spearman.loc[rows.model.unique()], range(rows.model.nunique()), color="black", marker="|", s=300)
 plots.label(ax, f"{dataset}: agreement with the dense network", "Spearman correlation of mean |SHAP|", "")
+# %% tags=["hide-input"]
+agree = rows.pivot_table(index="seed", columns="model", values="spearman", dropna=False)
+others = agree["dense, other seed"].mean() if len(seeds) > 1 else np.nan
+evidence.save({
+    "explained": agree["FT"] - others, "explained_partial": agree["PT"] - others,
+    "shap_magnitude_keeps": agree["magnitude"] - others,
+    "shap_random": agree["FT"] - agree["random"], "shap_magnitude": agree["FT"] - agree["magnitude"],
+}, "06_diagnostics", dataset, protocol, out_dir)  # fmt: skip
+
 # %% tags=["hide-input", "nbval-ignore-output"]
 wide = rows[rows.model != "dense, other seed"].pivot(index="seed", columns="model", values="spearman")
 above = wide.sub(wide["random"], axis=0)

@@ -51,7 +51,7 @@ import numpy as np
 import pandas as pd
 
 from legc_utils import datasets, selection, training
-from study import margins, paper, plots, rankings, results, spectra
+from study import evidence, paper, plots, rankings, results, spectra
 
 plots.use_style()
 split = datasets.load(dataset, choices)
@@ -156,7 +156,7 @@ for k in range(n_control):
             control.append(dict(seed=k, model=model, layer=layer, alpha=spectra.tail_fit(values)[0]))
 rows = pd.concat([rows, pd.DataFrame(control)], ignore_index=True)
 results.save(rows, "07_weightwatcher", dataset, protocol, out_dir, seeds=seeds, alpha=choices.alpha, rule=choices.rule)
-guide = rows.alpha.between(margins.ALPHA_LOW, margins.ALPHA_HIGH)
+guide = rows.alpha.between(paper.ALPHA_LOW, paper.ALPHA_HIGH)
 by_kind = ["model", "layer"]
 inside = 100 * guide.groupby([rows[k] for k in by_kind], sort=False).mean().unstack()
 inside.round(0)
@@ -168,7 +168,7 @@ inside.round(0)
 figure, axes = plots.panels(len(slices), figsize=(13, 4))
 for layer, ax in enumerate(axes, start=1):
     here = rows[rows.layer == layer]
-    ax.axhspan(margins.ALPHA_LOW, margins.ALPHA_HIGH, color="0.9", zorder=0)
+    ax.axhspan(paper.ALPHA_LOW, paper.ALPHA_HIGH, color="0.9", zorder=0)
     kinds = {"untrained": 1, "power law": 2}
     ax.boxplot([here.alpha[here.model == k] for k in kinds], tick_labels=list(kinds), whis=(2.5, 97.5), sym="")
     for m, (model, colour) in enumerate(plots.MODELS.items()):
@@ -177,14 +177,22 @@ for layer, ax in enumerate(axes, start=1):
     ax.set_xticks([1, 2, 3.1], [*kinds, "trained"])
     plots.label(ax, f"layer {layer}: {min(slices[layer - 1][2])} eigenvalues", "", "alpha")
 _ = axes[0].legend(fontsize="small")
+# %% tags=["hide-input"]
+three = rows[rows.model.isin(["dense", "FT", "PT"])]
+share = lambda holds: holds.groupby(three.seed).mean()  # of the layers of a seed
+evidence.save({
+    "alpha": share(guide[three.index]), "heavy_tail": share(three.beyond_shuffled > 0),
+    "trap": share(three.trap.astype(bool)),
+}, "07_weightwatcher", dataset, protocol, out_dir)  # fmt: skip
+
 # %% tags=["hide-input", "nbval-ignore-output"]
 trained = rows[rows.model.isin(list(masks))]
 last = rows[rows.layer == len(slices)]
 spread = last.alpha[last.model == "power law"].quantile([0.025, 0.975])
 results.publish(dict(
-    dataset=dataset, n_seeds=len(seeds), n_trained=len(trained), low=margins.ALPHA_LOW, high=margins.ALPHA_HIGH,
-    inside=100 * guide[trained.index].mean(), below=(trained.alpha < margins.ALPHA_LOW).sum(),
-    above=(trained.alpha > margins.ALPHA_HIGH).sum(), width=(trained.high - trained.low).median(),
+    dataset=dataset, n_seeds=len(seeds), n_trained=len(trained), low=paper.ALPHA_LOW, high=paper.ALPHA_HIGH,
+    inside=100 * guide[trained.index].mean(), below=(trained.alpha < paper.ALPHA_LOW).sum(),
+    above=(trained.alpha > paper.ALPHA_HIGH).sum(), width=(trained.high - trained.low).median(),
     few=last.eigenvalues.min(), few_low=spread.iloc[0], few_high=spread.iloc[1], true_alpha=true_alpha,
     untrained=100 * guide[rows.model == "untrained"].mean(), n_control=n_control, traps=int(trained.trap.sum()),
     printed_range=np.ptp(paper.TABLE_4.alpha_3), beyond=100 * (trained.beyond_shuffled > 0).mean(), reached=100 * accuracy["dense"],

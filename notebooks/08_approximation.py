@@ -52,7 +52,7 @@ import torch
 from scipy import optimize, special, stats
 
 from legc_utils import datasets, selection, training
-from study import plots, results
+from study import evidence, plots, results
 
 plots.use_style()
 split = datasets.load(dataset, choices)
@@ -150,6 +150,11 @@ def slope(part):
 
 slopes = rows.groupby(["regime", "how"], sort=False)[["width", "distance"]].apply(slope)
 slopes.round(3)
+
+# %% tags=["hide-input"]
+part = rows[(rows.regime == "share") & (rows.how == "random")].pivot(index="width", columns="draw", values="distance")
+falls = -np.polyfit(np.log(part.index), np.log(part), 1)[0]  # one slope a draw
+evidence.save({"approximation": pd.Series(falls, part.columns)}, "08_approximation", dataset, protocol, out_dir)
 
 # %% [markdown]
 # ## Lipschitz, but with which constant?

@@ -55,7 +55,7 @@ import torch
 from scipy import stats
 
 from legc_utils import datasets, lyapunov, selection, training
-from study import maps, nulls, plots, results
+from study import evidence, maps, nulls, plots, results
 
 plots.use_style()
 split = datasets.load(dataset, choices)
@@ -289,6 +289,16 @@ rows = pd.concat([series_rows, setting_rows, bias, true], ignore_index=True)
 results.save(rows, "10_chaos", dataset, protocol, out_dir, seeds=seeds, window=look.window, overlap=choices.overlap)
 relations = true.groupby("name", sort=False)[["seed", "windowed", "tangent"]].apply(relation)
 relations.round(3)
+
+# %% tags=["hide-input"]
+sgd = true[true.name == "SGD"]
+evidence.save({
+    "chaos_shape": setting_rows[setting_rows.name == "as published"].set_index("seed").value,
+    "chaos_true": 1e6 * sgd[np.isclose(sgd.rate, choices.rate)].set_index("seed").tangent,
+    "chaos_follows": sgd.groupby("seed")[["windowed", "tangent"]].apply(
+        lambda part: stats.spearmanr(part.windowed, part.tangent).statistic
+    ),
+}, "10_chaos", dataset, protocol, out_dir)  # fmt: skip
 
 # %% tags=["hide-input", "nbval-ignore-output"]
 own = true[np.isclose(true.rate, choices.rate)].groupby("name")

@@ -60,7 +60,7 @@ from statsmodels.stats.multitest import multipletests
 from statsmodels.tsa.stattools import kpss
 
 from legc_utils import datasets, granger, protocols, selection, training
-from study import nulls, plots, results, toda_yamamoto
+from study import evidence, nulls, plots, results, toda_yamamoto
 
 plots.use_style()
 split = datasets.load(dataset, choices)
@@ -226,7 +226,7 @@ series_of = {"exponent": chosen.exponents, "weight": ends, "|Δw|": np.abs(ends 
 lags = [granger.bic_lag(chosen.target[:, s], look.max_lag) for s in range(len(seeds))]
 
 
-def evidence(name, target, s):
+def at_bic_lag(name, target, s):
     """F-test p-values (n_weights,) at the BIC lag of the seed's own error."""
     return granger.granger_pvalues(target, series_of[name][:, s], lags[s], "ssr_ftest")[-1]
 
@@ -234,8 +234,8 @@ def evidence(name, target, s):
 needed, statistic = [], {}
 for name in series_of:
     for s, seed in enumerate(seeds):
-        own = evidence(name, chosen.target[:, s], s)
-        wrong = np.array([evidence(name, placebos[:, r], s) for r in range(draws)])
+        own = at_bic_lag(name, chosen.target[:, s], s)
+        wrong = np.array([at_bic_lag(name, placebos[:, r], s) for r in range(draws)])
         calibrated = (1 + (wrong <= own).sum(axis=0)) / (draws + 1)
         statistic[name, seed], statistic[f"{name}, calibrated", seed] = -np.log(own), -np.log(calibrated)
         needed.append(dict(kind="series", rule=name, seed=seed, value=100 * (own < choices.alpha).mean(),
@@ -304,6 +304,17 @@ results.save(
     rows, "11_causality", dataset, protocol, out_dir, seeds=seeds, draws=draws, window=look.window,
     overlap=choices.overlap, max_lag=look.max_lag, alpha=choices.alpha,
 )  # fmt: skip
+
+# %% tags=["hide-input"]
+called = shares[shares.rule == "published"].pivot(index="seed", columns="against", values="value")
+correlation = knockout.pivot(index="seed", columns=["against", "rule"], values="value")
+zeroed, retrained = correlation["zeroed"], correlation["retrained"]
+evidence.save({
+    "causal_level": 1 - called["exponents shuffled"] / 100,
+    "causal_own": called["own error"] - called["another run's error"],
+    "causal_knockout": retrained["published (LEGCNet-FT)"], "causal_zeroed": zeroed["published (LEGCNet-FT)"],
+    "causal_exponent": retrained["exponent"] - retrained["weight"],
+}, "11_causality", dataset, protocol, out_dir)  # fmt: skip
 
 # %% tags=["hide-input", "nbval-ignore-output"]
 false = calibration.set_index(["rule", "against"]).value

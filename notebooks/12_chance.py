@@ -56,7 +56,7 @@ import numpy as np
 import pandas as pd
 
 from legc_utils import datasets, granger, selection, training
-from study import nulls, plots, rankings, results
+from study import evidence, nulls, plots, rankings, results
 
 plots.use_style()
 choices = replace(choices, p_decimals=None)  # rounded p-values cannot be ranked
@@ -280,6 +280,19 @@ results.save(
     table, "12_chance", dataset, protocol, out_dir, seeds=seeds, draws=draws, window=choices.window,
     overlap=choices.overlap, max_lag=choices.max_lag, sparsities=sparsities,
 )  # fmt: skip
+
+# %% tags=["hide-input"]
+over_random = gains.pivot(index="seed", columns="method", values="accuracy")
+bases = {"reverse": "FT reversed", "layers": "shuffled in layers", "magnitude": "magnitude, by layer", "snip": "SNIP",
+         "grasp": "GraSP", "synflow": "SynFlow", "imp": "IMP"}  # fmt: skip
+found = {"chance_random": over_random["FT"]}
+found |= {f"chance_{key}": over_random["FT"] - over_random[base] for key, base in bases.items()}
+found |= {"variant_calibrated": over_random["calibrated"], "variant_exponent": over_random["mean exponent"]}
+if "by unit" in over_random:
+    found["variant_unit"] = over_random["by unit"] - over_random["random, by unit"]
+for key, check in {"labels": "labels permuted", "start": "other start"}.items():
+    found[f"sane_{key}"] = 100 * (sanity.loc["FT"]["as it is"] - sanity.loc["FT"][check])
+evidence.save(found, "12_chance", dataset, protocol, out_dir)
 
 # %% tags=["hide-input", "nbval-ignore-output"]
 facts = dict(n_seeds=len(seeds), draws=draws, n_sparsities=len(sparsities), at=100 * at, n_networks=len(rows) + len(checks),

@@ -16,13 +16,21 @@ import yaml
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import sync_playwright
 
-from study import margins, portable, results
+from study import portable, results
 
 ROOT = Path(__file__).parent.parent
 HTML = ROOT / "_build/quick/_build/html"
 RESULTS = ROOT / "book/executed/quick/results"
 REFERENCE = Path(__file__).parent / "reference"  # RESULTS of a run that was read and found good: make reference
 REFERENCES = sorted(REFERENCE.rglob("*.csv"))
+# How near a fresh run must come, by folder: (tolerance, relative and absolute; columns, None for all). What is trained
+# gives the same bits on every x86-64 with AVX2 (`portable`); what is left is the last digits of linear algebra
+NEAR = {
+    "default": (1e-6, None),
+    # maps followed where they are chaotic: every last digit grows, so only what averages over many windows is compared
+    "10_chaos": (0.05, ["kind", "name", "seed", "setting", "at", "truth", "rate", "positive", "value"]),
+    "evidence/10_chaos": (0.05, ["claim", "dataset", "protocol", "split", "seed"]),
+}
 
 
 def build():
@@ -206,7 +214,7 @@ def test_a_fresh_run_gives_the_reference_results(toc, path):
     if by_torch and not portable.supported():
         pytest.skip("what torch trains ends elsewhere on this processor")
     kept, fresh = (pd.read_csv(root / path.relative_to(REFERENCE)) for root in (REFERENCE, RESULTS))
-    tolerance, columns = margins.REFERENCE.get(path.parent.name, margins.REFERENCE["default"])
+    tolerance, columns = NEAR.get(str(path.parent.relative_to(REFERENCE)), NEAR["default"])
     columns = columns or list(kept.columns)
     assert len(kept) == len(fresh) and list(kept.columns) == list(fresh.columns)
     pd.testing.assert_frame_equal(fresh[columns], kept[columns], rtol=tolerance, atol=tolerance, check_dtype=False)
@@ -214,7 +222,7 @@ def test_a_fresh_run_gives_the_reference_results(toc, path):
 
 def test_every_result_of_the_quick_profile_has_a_reference(toc):
     notebooks = yaml.safe_load((ROOT / "config.yaml").read_text())["notebooks"]
-    fresh = {p.relative_to(RESULTS) for n in notebooks for p in (RESULTS / n).glob("*.csv")}
+    fresh = {p.relative_to(RESULTS) for n in notebooks for p in RESULTS.rglob(f"{n}/*.csv")}  # evidence among them
     assert fresh and fresh == {p.relative_to(REFERENCE) for p in REFERENCES}
 
 

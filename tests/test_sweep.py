@@ -18,7 +18,7 @@ import pytest
 import yaml
 
 from benchmarks import cluster
-from study import sweeps
+from study import claims, sweeps
 
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT / "book/build"))
@@ -37,6 +37,8 @@ out_dir = "results"
 # What a real chapter leaves, without its work: the machinery is tested here. It notes down every run
 WORK = """import json
 from pathlib import Path
+import pandas as pd
+from study import evidence
 with open("ran.txt", "a") as ran:
     ran.write(f"{overlap} {alpha}\\n")
 if alpha == 0.2:
@@ -46,6 +48,8 @@ folder.mkdir()
 causal = [f"FT,{seed},{100 * alpha},{30 * overlap}" for seed in seeds]
 (folder / "rows.csv").write_text("\\n".join(["variant,seed,causal_percent,causal_percent_noise", *causal, ""]))
 (folder / "rows.json").write_text(json.dumps(dict(seconds=1.0, git_commit=None, packages={})))
+above = pd.Series(100 * alpha - 30 * overlap, seeds)
+evidence.save({"causality": above, "early": above}, "03_granger_pruning", dataset, protocol, out_dir)
 """
 GRID = {"notebook": "03_granger_pruning", "dataset": "iris3f", "seeds": [[0, 1, 2, 3, 4]]}
 
@@ -233,6 +237,10 @@ def test_a_real_chapter_leaves_one_whole_result_and_nothing_else(tmp_path, monke
         result.write_text(damaged)
         assert not sweeps.finished(result)
     result.write_text(whole)
+    found = result.with_suffix(".evidence").rename(tmp_path / "away")
+    assert not sweeps.finished(result)
+    found.rename(result.with_suffix(".evidence"))
+    assert sweeps.finished(result)
     result.with_suffix(".json").write_text(result.with_suffix(".json").read_text()[:-30])
     assert not sweeps.finished(result)
 
@@ -261,6 +269,16 @@ def test_progress_counts_whole_results_of_this_grid_only(tmp_path):
     (tmp_path / "b.csv").touch()
     thread.join(timeout=10)
     assert "2 of 2 points done, 1 of them before" in told.getvalue()
+
+
+def test_a_specification_is_tested_on_the_evidence_of_all_its_jobs():
+    point = {"dataset": "iris", "alpha": 0.05, "window": None}
+    found = lambda *values: pd.DataFrame({"claim": ["early"] * len(values) + ["causality"], "value": [*values, 9.0]})
+    jobs = [(point, found(0.7, 0.8)), (point | {"alpha": 0.1}, found(0.6)), (point, found(0.9, 0.8, 0.8))]
+    table = sweeps.specifications(jobs, list(point), claims.get("early"))
+    assert table[["alpha", "window", "n"]].to_numpy().tolist() == [[0.05, "own", 5], [0.1, "own", 1]]
+    assert table.effect[0] == pytest.approx(0.8 - claims.get("early").margin)
+    assert table.outcome.tolist() == ["supported", "too few"]
 
 
 def test_influence_finds_the_choice_that_moves_the_conclusion():

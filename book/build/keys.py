@@ -12,6 +12,7 @@ import jupytext
 LOCK = Path("requirements.txt")
 PACKAGES = {"legc_utils": Path("legc_utils"), "study": Path("book/study")}
 DATA = (Path("book"), Path("legc_utils/data"))  # where the files are that modules read by name
+JUDGE = Path("book/study/claims.py")  # what a notebook computes does not depend on how it is judged
 
 
 def digest(*parts):
@@ -36,14 +37,16 @@ def code_key(path):
 def code_behind(path):
     """The project's modules that a notebook or page imports, all that these import in turn, and the data they name.
 
-    Returns sorted paths. Imports inside functions count. Raises SyntaxError for a code cell that is not plain Python.
+    Returns sorted paths. Imports inside functions count; a notebook's do not reach beyond `JUDGE`. Raises SyntaxError for
+    a code cell that is not plain Python.
     """
+    judges = {JUDGE} if Path(path).suffix == ".ipynb" else set()
     cells = [cell.source for cell in jupytext.read(path).cells if cell.cell_type == "code"]
     left, modules = _modules("\n".join(cells)), set()
     while left:
         module = left.pop()
         modules.add(module)
-        left |= _modules(module.read_text()) - modules
+        left |= _modules(module.read_text()) - modules - judges
     return sorted(modules | {file for module in modules for file in _data(module)})
 
 

@@ -1,7 +1,7 @@
 """Run one point of a sweep: python book/build/sweep_job.py NOTEBOOK PARAMETERS(JSON) RESULT.csv
 
-The notebook writes into a folder of its own, and its rows move to RESULT.csv, with RESULT.json beside it, only when
-all of it has run. So a result that exists is whole, whenever and however a run was stopped.
+The notebook writes into a folder of its own, and its rows move to RESULT.csv, with RESULT.evidence and RESULT.json
+beside it, only when all of it has run. So a result that exists is whole, whenever and however a run was stopped.
 """
 
 import hashlib
@@ -27,14 +27,15 @@ def run(notebook, values, result):
     with tempfile.TemporaryDirectory(prefix=f"{result.stem}-", dir=partial) as private:
         out_dir = str(Path(private).resolve())
         papermill.execute_notebook(notebook, None, values | {"out_dir": out_dir}, progress_bar=False)
-        (rows,) = Path(private).rglob("*.csv")
+        (rows,), (found,) = Path(private).glob("[0-9]*/*.csv"), Path(private).glob("evidence/*/*.csv")
         about = rows.with_suffix(".json")
         provenance = json.loads(about.read_text()) | {
             "job_seconds": round(time.monotonic() - start, 1),
-            "sha256": hashlib.sha256(rows.read_bytes()).hexdigest(),
+            "sha256": hashlib.sha256(rows.read_bytes() + found.read_bytes()).hexdigest(),
         }
         about.write_text(json.dumps(provenance, indent=1) + "\n")
         os.replace(about, result.with_suffix(".json"))
+        os.replace(found, result.with_suffix(".evidence"))
         os.replace(rows, result)  # last: this is what makes the point finished
 
 

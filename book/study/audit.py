@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from legc_utils import protocols
-from study import margins, paper
+from study import paper
 
 MOST_CONFUSIONS = 100_000
 _HALF = 0.5e-4  # printed to four decimals
@@ -110,7 +110,7 @@ def table4_outside():
     """Every alpha that Table 4 prints outside the 2 to 6 of the sentence on it: DataFrame model, layer, alpha."""
     alpha = paper.TABLE_4.filter(regex=r"^alpha_\d$").rename(columns=lambda c: int(c[-1]))
     long = alpha.reset_index().melt("model", var_name="layer", value_name="alpha")
-    return long[~long.alpha.between(margins.ALPHA_LOW, margins.ALPHA_HIGH)].reset_index(drop=True)
+    return long[~long.alpha.between(paper.ALPHA_LOW, paper.ALPHA_HIGH)].reset_index(drop=True)
 
 
 def switch_effects(rows):

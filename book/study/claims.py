@@ -1,7 +1,8 @@
 """The ledger: every claim of the paper, how it was tested, what came out, and a verdict that follows from it.
 
-Verdicts are functions of saved results and of `margins`, nothing else: `ledger` reads the files of `results` and
-applies one of the tests below to each claim. `python -m study.claims FOLDER` writes the table in the README.
+Verdicts are functions of the evidence that notebooks save (`evidence`) and of claims.yaml, nothing else: `ledger`
+applies one of the tests below to each claim. `python -m study.claims RESULTS` writes claims.csv and the table in the
+README; without a folder, the table alone.
 """
 
 import sys
@@ -10,16 +11,19 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import yaml
 from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
-from legc_utils import protocols
-from study import margins, paper, results
+from study import results
 
 VERDICTS = ("reproduced", "partly", "not reproduced", "not testable")
 OUTCOMES = ("supported", "undecided", "contradicted", "too few")
+SIGNS = dict(zip(OUTCOMES, "+?−o"))
 BEYOND = "beyond"  # the section of rows that the paper does not claim, but its idea needs
 TABLE = Path(__file__).parents[1] / "claims.csv"
+_DATA = yaml.safe_load(TABLE.with_name("claims.yaml").read_text(encoding="utf-8"))
+LEVEL, LEAST = _DATA["level"], _DATA["least"]
 
 
 # The tests. Each takes one number a seed and returns effect, low, high, n, p and outcome.
@@ -44,7 +48,7 @@ def equivalence(differences, margin):
     Returns
     -------
     dict of effect (mean), low, high, n, p (NaN) and outcome: supported if the interval lies inside ±margin,
-    contradicted if it lies outside, undecided otherwise, and "too few" below `margins.LEAST` differences.
+    contradicted if it lies outside, undecided otherwise, and "too few" below `LEAST` differences.
     """
 
     def outcome(low, high):
@@ -52,47 +56,48 @@ def equivalence(differences, margin):
             return "supported"
         return "contradicted" if low > margin or high < -margin else "undecided"
 
-    return _finding(_clean(differences), 1 - 2 * margins.LEVEL, outcome, least=margins.LEAST)
+    return _finding(_clean(differences), 1 - 2 * LEVEL, outcome, least=LEAST)
 
 
-def superiority(differences):
-    """One-sided paired t-test: is the mean difference above zero?
+def superiority(differences, margin=0.0):
+    """One-sided paired t-test: is the mean difference above the margin?
 
-    Returns a dict as `equivalence`, with p and the interval of level 1 − LEVEL. The outcome is supported if p < LEVEL,
-    which `correct` tightens for the number of tests; contradicted if the whole interval lies below zero; undecided
-    otherwise, and "too few" below `margins.LEAST` differences.
+    Returns a dict as `equivalence`, with p, and effect and interval (of level 1 − LEVEL) counted from the margin. The
+    outcome is supported if p < LEVEL, which `correct` tightens for the number of tests; contradicted if the whole
+    interval lies below the margin; undecided otherwise, and "too few" below `LEAST` differences.
     """
-    d = _clean(differences)
+    d = _clean(differences) - margin
     if len(d) < 2:
         p = np.nan
-    elif (
-        np.ptp(d) <= 1e-12 * np.abs(d).max()
-    ):  # equal but for rounding, so no t statistic: a sign test, all on one side
+    elif np.ptp(d) <= 1e-12 * np.abs(d).max():  # equal but for rounding: no t statistic; a sign test, all on one side
         p = 0.5 ** len(d) if d[0] > 0 else 1.0
     else:
         p = stats.ttest_1samp(d, 0, alternative="greater").pvalue
 
     def outcome(low, high):
-        if p < margins.LEVEL:
+        if p < LEVEL:
             return "supported"
         return "contradicted" if high < 0 else "undecided"
 
-    return _finding(d, 1 - margins.LEVEL, outcome, p, margins.LEAST)
+    return _finding(d, 1 - LEVEL, outcome, p, LEAST)
 
 
-def at_least(values, floor):
-    """Is the mean at least `floor`? Supported if the interval's lower end is, contradicted if its upper end is not."""
+def at_least(values, margin):
+    """Is the mean at least `margin`? Supported if the interval's lower end is, contradicted if its upper end is not."""
 
     def outcome(low, high):
-        return "supported" if low >= floor else "contradicted" if high < floor else "undecided"
+        return "supported" if low >= margin else "contradicted" if high < margin else "undecided"
 
-    return _finding(_clean(values), 1 - margins.LEVEL, outcome)
+    return _finding(_clean(values), 1 - LEVEL, outcome)
 
 
 def near(values, margin):
-    """One comparison without an interval: (found − printed, allowed); the larger of the two margins decides."""
-    (difference, allowed) = values
-    outcome = "supported" if abs(difference) <= max(margin, allowed) + 1e-9 else "contradicted"
+    """One comparison without an interval: is the first value within ±margin, or ± the second if that is more?
+
+    values : (found − printed, one test sample).
+    """
+    difference, sample = values
+    outcome = "supported" if abs(difference) <= max(margin, sample) + 1e-9 else "contradicted"
     return dict(effect=difference, low=np.nan, high=np.nan, n=1, p=np.nan, outcome=outcome)
 
 
@@ -101,8 +106,8 @@ def correct(found):
     found = found.assign(p_holm=np.nan)
     tested = found.p.notna()
     if tested.any():
-        found.loc[tested, "p_holm"] = multipletests(found.p[tested], margins.LEVEL, "holm")[1]
-        lost = tested & (found.outcome == "supported") & ~(found.p_holm < margins.LEVEL)
+        found.loc[tested, "p_holm"] = multipletests(found.p[tested], LEVEL, "holm")[1]
+        lost = tested & (found.outcome == "supported") & ~(found.p_holm < LEVEL)
         found.loc[lost, "outcome"] = "undecided"
     return found
 
@@ -130,406 +135,103 @@ def verdict(outcomes, most="reproduced"):
     return most if supported == len(outcomes) else "partly"
 
 
-# The measurements. Each takes `rows`, a function from a notebook's name to its saved rows for one data set and
-# protocol, and returns one number a seed.
-
-
-def _by_seed(rows, notebook, column):
-    table = rows(notebook)
-    return table.pivot_table(index="seed", columns="model", values=column, dropna=False)
-
-
-def _difference(model, base, column, notebook="04_ft_vs_pt"):
-    def measure(rows):
-        wide = _by_seed(rows, notebook, column)  # several random masks a seed: their mean
-        return wide[model] - wide[base]
-
-    return measure
-
-
-def _epochs(rows):
-    """Epochs to the benchmark, counted from 1, by seed and model. A network that does not get there in time counts as
-    the last epoch, a lower bound; seeds where no network does are left out."""
-    wide = _by_seed(rows, "04_ft_vs_pt", "epoch") + 1
-    return wide.fillna(rows("04_ft_vs_pt").epochs_allowed.iloc[0]).where(wide.notna().any(axis=1), axis=0)
-
-
-def _faster(rows):
-    epochs = _epochs(rows)
-    return epochs["dense"] - epochs["FT"]
-
-
-def _half(rows):
-    epochs = _epochs(rows)
-    return margins.HALF - epochs["FT"] / epochs["dense"]
-
-
-def _relative(table):
-    return table["PT"] / table["FT"] - 1
-
-
-def _ticket(rows):
-    accuracy, epochs = _by_seed(rows, "04_ft_vs_pt", "accuracy"), _epochs(rows)
-    won = (accuracy["FT"] >= accuracy["dense"]) & (epochs["FT"] < epochs["dense"])
-    return won.astype(float).where(epochs["dense"].notna()) - 0.5
-
-
-def _cheaper(rows):
-    """Share of the dense network's training that PT saves: weights × epochs, the first epochs of PT included."""
-    first, epochs, weights = rows("04_ft_vs_pt").iloc[0], _epochs(rows), _by_seed(rows, "04_ft_vs_pt", "weights")
-    spent = first.partial_epochs * weights["dense"] + epochs["PT"] * weights["PT"]
-    return 1 - spent / (epochs["dense"] * weights["dense"])
-
-
-def _overfit(rows):
-    gap = _by_seed(rows, "04_ft_vs_pt", "train_accuracy") - _by_seed(rows, "04_ft_vs_pt", "accuracy")
-    return gap["FT"] - gap["dense"]
-
-
-def _causal(rows):
-    full = rows("03_granger_pruning").query("variant == 'FT'")
-    return full.causal_percent - full.causal_percent_noise
-
-
-def _agreement(model, base=None):
-    """Spearman agreement with the dense parent, over that of `base`, or of the dense networks of other seeds."""
-
-    def measure(rows):
-        wide = _by_seed(rows, "06_diagnostics", "spearman")
-        return wide[model] - (wide[base] if base else wide["dense, other seed"].mean())
-
-    return measure
-
-
-def _trained_layers(rows, column):
-    found = rows("07_weightwatcher").query("model in ('dense', 'FT', 'PT')")
-    return found.assign(value=column(found)).groupby("seed").value.mean()
-
-
-def _inside(found):
-    return found.alpha.between(margins.ALPHA_LOW, margins.ALPHA_HIGH)
-
-
-def _falls(rows):
-    """Minus the slope of log distance against log width, at a fixed share of pruned weights, one a draw."""
-    part = rows("08_approximation").query("regime == 'share' and how == 'random'")
-    logs = np.log(part.pivot_table(index="width", columns="draw", values="distance"))
-    return -np.polyfit(np.log(logs.index), logs.to_numpy(), 1)[0]
-
-
-def _silent(rows):
-    found = rows("02_windowed_le").query("series in ('white noise', 'random walk', 'trend with 1 % noise')")
-    return 1 - found.share_positive
-
-
-def _printed(model, column):
-    def measure(rows):
-        table = rows("04_ft_vs_pt")
-        printed = paper.printed(table.dataset.iloc[0]).loc[model, column]
-        five = table[table.seed.isin(sorted(table.seed.unique())[:5]) & (table.model == model)][column]
-        return five.max() - printed, 1 / table.test_samples.iloc[0] + 0 * printed  # NaN where nothing is printed
-
-    return measure
-
-
-def _ranked_above_noise(rows):
-    found = rows("10_chaos").query("kind == 'setting' and name == 'as published'")
-    return found.groupby("seed").value.mean() - 0.5
-
-
-def _training_map(rows):
-    return rows("10_chaos").query("kind == 'map' and name == 'SGD'")
-
-
-def _true_exponent(rows):
-    """Of the training map at the data set's own rate, second half, nats per million iterates."""
-    found = _training_map(rows)
-    own = protocols.get("published", found.dataset.iloc[0]).rate
-    return found[np.isclose(found.rate, own)].groupby("seed").tangent.mean() * 1e6
-
-
-def _follows_truth(rows):
-    found = _training_map(rows).groupby("seed")
-    return found.apply(lambda part: stats.spearmanr(part.windowed, part.tangent).statistic)
-
-
-def _called_causal(rows, against, rule="published"):
-    found = rows("11_causality")
-    found = found[(found.kind == "share") & (found.rule == rule) & (found.against == against)]
-    return found.groupby("seed").value.mean()
-
-
-def _own_error_only(rows):
-    return _called_causal(rows, "own error") - _called_causal(rows, "another run's error")
-
-
-def _knockout(statistic, base=None, how="retrained"):
-    def measure(rows):
-        found = rows("11_causality")
-        found = found[(found.kind == "knockout") & (found.against == how)].set_index(["rule", "seed"]).value
-        return found[statistic] - (found[base] if base else 0)
-
-    return measure
-
-
-def _advantage(method, base=None):
-    """Accuracy over random masks, averaged over sparsities, in points; over that of `base` if given."""
-
-    def measure(rows):
-        wide = (
-            rows("12_chance")
-            .query("kind == 'advantage'")
-            .pivot_table(index="seed", columns="method", values="accuracy")
-        )
-        if method not in wide:  # networks with several hidden layers have no ranking by unit
-            return []
-        return wide[method] - (wide[base] if base else 0)
-
-    return measure
-
-
-def _loses(check):
-    def measure(rows):
-        found = rows("12_chance").query("kind == 'sanity' and ranking == 'FT'")
-        wide = found.pivot_table(index="seed", columns="method", values="accuracy")
-        return 100 * (wide["as it is"] - wide[check])
-
-    return measure
-
-
-def _on_own(notebook, over, quantity="points", sign=1):
-    """LEGC's ranking against another on a network of chapters 14 to 16, averaged over sparsities."""
-
-    def measure(rows):
-        found = rows(notebook).query("kind == 'advantage' and by == 'weights' and method == 'LEGC'")
-        return sign * found[found["over"] == over].groupby("seed")[quantity].mean()
-
-    return measure
-
-
 @dataclass(frozen=True)
 class Claim:
-    """One row of the ledger.
+    """One row of the ledger, with the fields of claims.yaml, which explains them.
 
-    key, section : str; says : the claim in our words; tested : how, in words; page : notebook#heading
-    test : the test function; measure : from `rows` to one number a seed; margin : of the test, if it takes one
-    on : data sets, None for all that the notebook ran on; most : see `verdict`
-    A claim without a measure is not testable; `tested` says why.
+    A claim without a test is not testable; `tested` says why. Raises ValueError for a test or verdict that is unknown.
     """
 
     key: str
     section: str
     says: str
     tested: str
-    page: str = ""
-    test: object = None
-    measure: object = None
+    asks: str = ""
+    chapter: str = ""
+    test: str | None = None
     margin: float | None = None
     on: tuple | None = None
     most: str = "reproduced"
 
+    def __post_init__(self):
+        for field, allowed in (("test", TESTS), ("most", VERDICTS)):
+            value = getattr(self, field)
+            if value is not None and value not in allowed:
+                raise ValueError(f"claim {self.key!r}: {field}={value!r} is unknown; allowed: {', '.join(allowed)}")
 
-_PAIRS, _RANKS, _SHAP = "04_ft_vs_pt#pair-by-pair", "05_baselines#a-rank-among-random-masks", "06_diagnostics"
-_SHAP += "#how-consistent-is-consistent"
-_TRUTH, _ADVANTAGE = "10_chaos#the-truth-the-map-itself", "12_chance#the-advantage-over-chance"
-CLAIMS = [
-    # abstract and section 1.1
-    Claim("performance", "abstract, 1.1, 5", "A pruned network (FT) performs as well as the dense one.",
-          "accuracy, FT − dense, equivalent", _PAIRS, equivalence, _difference("FT", "dense", "accuracy"),
-          margins.ACCURACY),
-    Claim("performance_f1", "5", "The same in F1.", "macro F1, FT − dense, equivalent", _PAIRS, equivalence,
-          _difference("FT", "dense", "f1"), margins.F1),
-    Claim("partial", "1.1", "A few epochs of training are enough to find a mask (PT) that performs as well.",
-          "accuracy, PT − dense, equivalent", _PAIRS, equivalence, _difference("PT", "dense", "accuracy"),
-          margins.ACCURACY),
-    Claim("explained", "abstract, 5.1, 6", "FT keeps the importance of the features.",
-          "Spearman agreement with the dense parent, above that between dense networks of other seeds", _SHAP,
-          superiority, _agreement("FT")),
-    Claim("explained_partial", "1.1, 5.1", "PT keeps it too.", "the same for PT", _SHAP, superiority,
-          _agreement("PT")),
-    Claim("causality", "1.1, 2.2", "Weight updates and misclassification are causally related.",
-          "weights called causal by FT, in points above series shuffled in time; a necessary condition only",
-          "03_granger_pruning#what-noise-would-get", superiority, _causal, most="partly"),
-    Claim("random_alike", "1.1", "LEGCNet compares well with random pruning.",
-          "accuracy, FT − mean of random masks, equivalent", _RANKS, equivalence,
-          _difference("FT", "random", "accuracy", "05_baselines"), margins.ACCURACY),
-    Claim("magnitude_alike", "1.1", "LEGCNet compares well with magnitude pruning.",
-          "accuracy, FT − magnitude, equivalent", _RANKS, equivalence,
-          _difference("FT", "magnitude", "accuracy", "05_baselines"), margins.ACCURACY),
-    Claim("flops", "1.1, 5", "LEGCNet saves FLOPs, counted as remaining weights.", "per cent of weights pruned by FT",
-          "04_ft_vs_pt#five-models-all-seeds-at-once", superiority,
-          lambda rows: _by_seed(rows, "04_ft_vs_pt", "pruned_percent")["FT"]),
-    Claim("flops_real", "1.1, 5", "LEGCNet saves FLOPs, counted as operations.",
-          "multiply–adds of a forward pass by torch's counter, dense − FT",
-          "04_ft_vs_pt#five-models-all-seeds-at-once", superiority, _difference("dense", "FT", "multiply_adds")),
-    Claim("generalises", "1.1", "Pruned networks are not over-trained and generalise.",
-          "training minus test accuracy, FT − dense, equivalent", _PAIRS, equivalence, _overfit, margins.ACCURACY),
-    Claim("optimisation", "abstract", "Pruning is formulated as an optimisation that minimises misclassification.",
-          "no objective or optimiser is given: the weights are chosen by one test each"),
-    # section 2
-    Claim("positive_raw", "2.1, 3.6", "Exponents of the weight series are consistently positive.",
-          "share of windows with a positive exponent, raw series", "01_sdic", at_least,
-          lambda rows: rows("01_sdic").groupby("seed").le_raw_positive.mean(), margins.SHARE),
-    Claim("positive_difference", "2.1, 3.4", "So are those of the difference series.", "the same, difference series",
-          "01_sdic", at_least, lambda rows: rows("01_sdic").groupby("seed").le_difference_positive.mean(),
-          margins.SHARE),
-    Claim("marker", "2.2", "A positive exponent marks chaos.",
-          "share of windows of noise, random walk and trend that are not positive",
-          "02_windowed_le#what-else-does-the-estimator-call-positive", at_least, _silent, margins.SHARE),
-    Claim("sensitive", "2.1", "Training depends sensitively on its initial weights.",
-          "finite-time exponent of a nudge (nats per million iterates), median weight; a necessary condition only",
-          "01_sdic", superiority, lambda rows: rows("01_sdic").groupby("seed").exponent_second_half.median(),
-          most="partly"),
-    Claim("weak_chaos", "2.2", "Weak chaos helps learning.", "cited from others; no experiment in the paper"),
-    Claim("ticket", "2.3, 5, 6", "The mask is a winning ticket: no less accurate, in fewer epochs.",
-          "share of seeds with both, less one half", _PAIRS, superiority, _ticket),
-    # sections 3.5 and 4
-    Claim("approximation", "3.5", "A wide enough network stays close to its dense parent.",
-          "minus the slope of log distance over log width, fixed share", "08_approximation", superiority, _falls),
-    Claim("exceeds", "4", "The accuracy of the sparse network exceeds that of the dense one.",
-          "accuracy, FT − dense", _PAIRS, superiority, _difference("FT", "dense", "accuracy")),
-    # section 5
-    *[Claim(f"table1_{model}", "5, Table 1", f"The printed accuracy ({model}).",
-            "best of the first five seeds − printed; within two points or one test sample",
-            "04_ft_vs_pt#beside-the-paper", near, _printed(model, "accuracy"), margins.PRINTED)
-      for model in ("dense", "FT")],
-    Claim("faster", "1.1, 5", "FT converges significantly faster.", "epochs to the benchmark, dense − FT", _PAIRS,
-          superiority, _faster),
-    Claim("half", "5", "On titanic, vowel and cancer FT needs just half the epochs.",
-          "six tenths minus the ratio of epochs", _PAIRS, superiority, _half, on=("titanic", "vowel", "cancer")),
-    Claim("par_accuracy", "5", "PT performs at par with FT: accuracy.", "accuracy, PT − FT, equivalent", _PAIRS,
-          equivalence, _difference("PT", "FT", "accuracy"), margins.ACCURACY),
-    Claim("par_f1", "5", "PT performs at par with FT: F1.", "macro F1, PT − FT, equivalent", _PAIRS, equivalence,
-          _difference("PT", "FT", "f1"), margins.F1),
-    Claim("par_epochs", "5", "PT performs at par with FT: convergence.", "epochs, PT / FT − 1, equivalent", _PAIRS,
-          equivalence, lambda rows: _relative(_epochs(rows)), margins.EPOCHS),
-    Claim("par_flops", "5", "PT performs at par with FT: FLOPs.", "remaining weights, PT / FT − 1, equivalent",
-          "04_ft_vs_pt#five-models-all-seeds-at-once", equivalence,
-          lambda rows: _relative(_by_seed(rows, "04_ft_vs_pt", "weights")), margins.WEIGHTS),
-    # section 5.1
-    Claim("alpha", "5.1", "Alpha lies between 2 and 6 on every layer.", "share of layers of dense, FT and PT inside",
-          "07_weightwatcher#table-4-with-its-uncertainty", at_least, lambda rows: _trained_layers(rows, _inside),
-          margins.SHARE),
-    Claim("heavy_tail", "5.1", "Spectra are heavy-tailed on every layer.",
-          "share of layers with an eigenvalue beyond the shuffled spectrum; a necessary condition only",
-          "07_weightwatcher", at_least, lambda rows: _trained_layers(rows, lambda f: f.beyond_shuffled > 0),
-          margins.SHARE, most="partly"),
-    Claim("trap", "5.1", "Layers show a correlation trap.",
-          "share of layers whose shuffled spectrum exceeds Gaussian noise", "07_weightwatcher", at_least,
-          lambda rows: _trained_layers(rows, lambda f: f.trap.astype(bool)), margins.SHARE),
-    Claim("shap_random", "5.1, 6", "Random pruning does not keep feature importance as LEGCNet does.",
-          "Spearman agreement, FT − random", _SHAP, superiority, _agreement("FT", "random")),
-    Claim("shap_magnitude_keeps", "5.1", "Magnitude pruning keeps it on cancer, banknote and titanic.",
-          "its agreement, above that of other seeds", _SHAP, superiority, _agreement("magnitude"),
-          on=("cancer", "banknote", "titanic")),
-    # section 6
-    Claim("shap_magnitude", "6", "Magnitude pruning does not keep it as LEGCNet does.",
-          "Spearman agreement, FT − magnitude", _SHAP, superiority, _agreement("FT", "magnitude")),
-    Claim("early", "6", "The weights to prune show after a few epochs.",
-          "kappa of the PT and FT masks, above substantial agreement", "03_granger_pruning#what-noise-would-get",
-          superiority,
-          lambda rows: rows("03_granger_pruning").query("variant == 'PT'").kappa_other_variant - margins.KAPPA),
-    Claim("cheaper", "6", "PT needs less computation in all, its first epochs included.",
-          "share of weights × epochs of the dense training that is saved", _PAIRS, superiority, _cheaper),
-    Claim("superior_random", "2.2, 6", "LEGCNet is superior to random pruning.",
-          "accuracy, FT − mean of random masks", _RANKS, superiority,
-          _difference("FT", "random", "accuracy", "05_baselines")),
-    Claim("superior_magnitude", "6", "LEGCNet is superior to magnitude pruning.", "accuracy, FT − magnitude", _RANKS,
-          superiority, _difference("FT", "magnitude", "accuracy", "05_baselines")),
-    Claim("less_pruned", "6", "LEGCNet prunes less than the baselines.", "the sparsity of the baselines is not given"),
-    Claim("edge", "6", "Pruned networks suit mission-critical tasks on edge devices.", "no such task in the paper"),
-    # what the idea needs, whether the paper says so or not
-    Claim("chaos_shape", BEYOND, "The exponent tells weights from noise of their own shape.",
-          "how often a real window exceeds one of trend plus noise, less one half",
-          "10_chaos#is-there-a-setting-that-tells-them-apart", superiority, _ranked_above_noise),
-    Claim("chaos_true", BEYOND, "Training is chaotic at the paper's rate.",
-          "exponent of the SGD map over half a run, nats per million iterates; a necessary condition only", _TRUTH,
-          superiority, _true_exponent, most="partly"),
-    Claim("chaos_follows", BEYOND, "The windowed exponent follows the true one.",
-          "Spearman correlation over learning rates, SGD", _TRUTH, superiority, _follows_truth),
-    Claim("causal_level", BEYOND, "The rule seldom calls causal what means nothing.",
-          "share of series shuffled in time that is not called causal", "11_causality#asked-about-the-wrong-error",
-          at_least, lambda rows: 1 - _called_causal(rows, "exponents shuffled") / 100, 1 - margins.FALSE_ALARMS),
-    Claim("causal_own", BEYOND, "A weight predicts its own network's error better than another's.",
-          "weights called causal, own error − errors of other runs, points",
-          "11_causality#asked-about-the-wrong-error", superiority, _own_error_only),
-    Claim("causal_knockout", BEYOND, "A causal weight is missed when it is left out of the training.",
-          "Spearman correlation of FT's statistic with the loss that its removal costs, retrained",
-          "11_causality#what-removal-really-does", superiority, _knockout("published (LEGCNet-FT)")),
-    Claim("causal_zeroed", BEYOND, "A causal weight is missed when it is set to zero after training.",
-          "the same without retraining", "11_causality#what-removal-really-does", superiority,
-          _knockout("published (LEGCNet-FT)", how="zeroed")),
-    Claim("causal_exponent", BEYOND, "Exponents find more than the weights' own series do.",
-          "correlation with the effect, retrained: exponent − weight, both at the BIC lag",
-          "11_causality#is-the-exponent-needed", superiority, _knockout("exponent", "weight")),
-    *[Claim(f"chance_{key}", BEYOND, f"FT's ranking beats {what}.",
-            f"accuracy averaged over sparsities, FT − {base or 'random'}, points", _ADVANTAGE, superiority,
-            _advantage("FT", base))
-      for key, what, base in (("random", "random masks", None), ("reverse", "its own reverse", "FT reversed"),
-                              ("layers", "its own masks shuffled within layers", "shuffled in layers"),
-                              ("magnitude", "magnitude, layer by layer", "magnitude, by layer"),
-                              ("snip", "SNIP", "SNIP"), ("grasp", "GraSP", "GraSP"), ("synflow", "SynFlow", "SynFlow"),
-                              ("imp", "iterative magnitude pruning", "IMP"))],
-    Claim("sane_labels", BEYOND, "FT's masks suffer when found on permuted labels.",
-          "accuracy as it is − permuted, points", "12_chance#sanity-checks", superiority, _loses("labels permuted")),
-    Claim("sane_start", BEYOND, "FT's masks suffer from another start.", "accuracy as it is − other start, points",
-          "12_chance#sanity-checks", superiority, _loses("other start")),
-    *[Claim(f"variant_{key}", BEYOND, f"On held-out data a variant works: {what}.",
-            f"accuracy averaged over sparsities, {method} − {base or 'random'}, points", _ADVANTAGE, superiority,
-            _advantage(method, base), on=protocols.HELDOUT)
-      for key, what, method, base in (
-          ("calibrated", "evidence beyond that of other runs' errors", "calibrated", None),
-          ("exponent", "the mean exponent alone", "mean exponent", None),
-          ("unit", "evidence by hidden unit, against units in random order", "by unit", "random, by unit"))],
-    *[Claim(f"own_{key}_{over}", BEYOND, f"On a {network} LEGC's ranking beats {what}.",
-            f"{measured}, averaged over sparsities", f"{page}#the-advantage", superiority,
-            _on_own(page, over, quantity, sign))
-      for key, network, page, measured, quantity, sign in (
-          ("resnet", "ResNet", "14_resnet", "accuracy, LEGC − other, points", "points", 1),
-          ("densenet", "DenseNet", "15_densenet", "accuracy, LEGC − other, points", "points", 1),
-          ("transformer", "language model", "16_transformer", "loss, other − LEGC, nats per character", "loss", -1))
-      for over, what in (("random", "random masks"), ("magnitude", "magnitude"))],
-]  # fmt: skip
+    @property
+    def notebook(self):
+        """The notebook that saves the claim's evidence; "" if it cannot be tested."""
+        return self.chapter.partition("#")[0]
+
+    def decide(self, values):
+        """The test's finding on the evidence, one number a seed: dict of effect, low, high, n, p and outcome."""
+        test = TESTS[self.test]
+        return test(values) if self.margin is None else test(values, self.margin)
 
 
-def ledger(names, protocol="published", out_dir="results"):
-    """Test every claim on the saved results.
+TESTS = {test.__name__: test for test in (equivalence, superiority, at_least, near)}
+CLAIMS = {claim["key"]: Claim(**claim) for claim in _DATA["claims"]}  # in the order of the ledger
+
+
+def get(key):
+    """The claim of that key. Raises ValueError, with the keys that there are, for another."""
+    if key not in CLAIMS:
+        raise ValueError(f"claim {key!r} is unknown; allowed: {', '.join(CLAIMS)}")
+    return CLAIMS[key]
+
+
+def counted(names):
+    """The data sets `names`, then what single claims are about beside them: held-out data, networks. List of str."""
+    return list(dict.fromkeys([*names, *(name for claim in CLAIMS.values() for name in claim.on or ())]))
+
+
+def ledger(evidence, names, protocol="published"):
+    """Put every claim to its test.
 
     Parameters
     ----------
+    evidence : DataFrame, as `evidence.load` returns
     names : sequence of str
-        Data sets. One for which a claim's notebook left no rows is not counted for that claim.
-    protocol, out_dir
-        As in `results.load`.
+        Data sets and networks, in order. One without evidence for a claim, or with nothing but NaN (not printed, never
+        reached), is not counted for that claim.
+    protocol : str
 
     Returns
     -------
     (claims, found) : DataFrames. claims has a row a claim: key, section, says, tested, page, verdict, and how many data
     sets are supported, undecided, contradicted and too_few. found has a row a claim and data set: key, dataset, effect,
     low, high, n, p, p_holm, outcome.
+
+    Raises
+    ------
+    ValueError
+        For evidence of a claim that is not in claims.yaml.
     """
+    evidence = evidence[evidence.protocol == protocol]
+    values = {(get(key).key, name): v.to_numpy() for (key, name), v in evidence.groupby(["claim", "dataset"]).value}
     found = []
-    for claim in CLAIMS:
-        for name in (n for n in names if claim.measure and (claim.on is None or n in claim.on)):
-            try:
-                values = claim.measure(lambda notebook, name=name: results.load(notebook, name, protocol, out_dir))
-            except FileNotFoundError:
-                continue
-            if np.isnan(np.asarray(values, dtype=float)).all():  # not printed, never reached, or no such method
-                continue
-            outcome = claim.test(values) if claim.margin is None else claim.test(values, claim.margin)
-            found.append(dict(key=claim.key, dataset=name) | outcome)
+    for claim in CLAIMS.values():
+        for name in names if claim.on is None else [name for name in names if name in claim.on]:
+            if not np.isnan(values.get((claim.key, name), np.nan)).all():
+                found.append(dict(key=claim.key, dataset=name) | claim.decide(values[claim.key, name]))
     columns = ["key", "dataset", "effect", "low", "high", "n", "p", "outcome"]
     found = pd.DataFrame(found, columns=columns)
-    beyond = found.key.isin([claim.key for claim in CLAIMS if claim.section == BEYOND])
+    beyond = found.key.isin([claim.key for claim in CLAIMS.values() if claim.section == BEYOND])
     found = pd.concat([correct(found[~beyond]), correct(found[beyond])])  # the paper's claims are a family of their own
     rows = []
-    for claim in CLAIMS:
+    for claim in CLAIMS.values():
         outcomes = found.outcome[found.key == claim.key].tolist()
-        row = {k: getattr(claim, k) for k in ("key", "section", "says", "tested", "page")}
+        row = {k: getattr(claim, k) for k in ("key", "section", "says", "tested")} | {"page": claim.chapter}
         row["verdict"] = verdict(outcomes, claim.most)
         rows.append(row | {o.replace(" ", "_"): outcomes.count(o) for o in OUTCOMES})
     return pd.DataFrame(rows), found
+
+
+def matrix(found):
+    """The outcomes of a ledger as `SIGNS`: DataFrame, a row a claim (key), a column a data set; "·" if not tested."""
+    signs = found.set_index(["key", "dataset"]).outcome.map(SIGNS).unstack()  # noqa: PD010
+    return signs.reindex(index=list(CLAIMS), columns=found.dataset.unique()).fillna("·")
 
 
 def in_words(claims):
@@ -539,24 +241,29 @@ def in_words(claims):
 
 
 def markdown(claims):
-    """The table of verdicts as the README shows it: claim, section, data sets that support it, verdict."""
-    lines = ["| the paper says, or its idea needs | section | supported on | verdict |", "| --- | --- | --- | --- |"]
+    """The questions of claims.yaml as the README answers them: question, data sets that say yes, verdict.
+
+    claims : DataFrame, the first that `ledger` returns.
+    """
+    lines = ["| | yes on | verdict |", "| --- | --- | --- |"]
     for row in claims.assign(verdict=in_words(claims)).itertuples():
-        tested = row.supported + row.undecided + row.contradicted
-        supported = f"{row.supported} of {tested}" if tested else "–"
-        lines.append(f"| {row.says} | {row.section} | {supported} | {row.verdict} |")
+        if asks := get(row.key).asks:
+            tested = row.supported + row.undecided + row.contradicted
+            lines.append(f"| {asks} | {f'{row.supported} of {tested} data sets' if tested else '–'} | {row.verdict} |")
     return "\n".join(lines)
 
 
-def main(out_dir):
-    """Write the verdicts of the results in `out_dir` to `TABLE` and between the marks in the README."""
-    claims = results.load("claims", "all", "published", out_dir)
-    claims.drop(columns=["dataset", "protocol"]).to_csv(TABLE, index=False)
+def main(out_dir=None):
+    """Write the verdicts of the results in `out_dir` to `TABLE`, then those of `TABLE` between the README's marks."""
+    if out_dir:
+        claims = results.load("claims", "all", "published", out_dir)
+        claims.drop(columns=["dataset", "protocol"]).to_csv(TABLE, index=False)
     readme = TABLE.parent.parent / "README.md"
     before, rest = readme.read_text().split("<!-- verdicts -->\n")
     _, after = rest.split("<!-- end of verdicts -->")
-    readme.write_text(f"{before}<!-- verdicts -->\n{markdown(claims)}\n<!-- end of verdicts -->{after}")
+    answers = markdown(pd.read_csv(TABLE))
+    readme.write_text(f"{before}<!-- verdicts -->\n{answers}\n<!-- end of verdicts -->{after}")
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(*sys.argv[1:])

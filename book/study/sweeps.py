@@ -19,28 +19,32 @@ import numpy as np
 import pandas as pd
 
 from legc_utils import datasets, protocols
-from study import claims, parameters, results
+from study import claims, evidence, parameters, results
 
 OWN = "own"  # how a parameter reads that is left to the data set
 
 
 @dataclass(frozen=True)
 class Sweepable:
-    """What a sweep needs to know of a notebook: the variants that it computes, and the claims that it can decide."""
+    """What a sweep needs to know of a notebook: the variants that it computes, and how large a network it can take."""
 
     variants: tuple
-    claims: tuple
     most_weights: float = np.inf
 
 
 SWEEPABLE = {
-    "01_sdic": Sweepable(("FT",), ("sensitive", "positive_raw", "positive_difference"), most_weights=1000),
-    "03_granger_pruning": Sweepable(protocols.VARIANTS, ("causality", "early")),
-    "04_ft_vs_pt": Sweepable(
-        protocols.VARIANTS,
-        ("performance", "performance_f1", "partial", "flops", "exceeds", "ticket", "par_accuracy", "generalises"),
-    ),
+    "01_sdic": Sweepable(("FT",), most_weights=1000),
+    "03_granger_pruning": Sweepable(protocols.VARIANTS),
+    "04_ft_vs_pt": Sweepable(protocols.VARIANTS),
 }
+
+
+def decidable(notebook):
+    """The claims that a sweep over a notebook can decide: keys, in the ledger's order.
+
+    Not those that compare the best of some seeds with a printed number: jobs have a part of the seeds each.
+    """
+    return [claim.key for claim in claims.CLAIMS.values() if claim.notebook == notebook and claim.test != "near"]
 
 
 def _refuse(name, value, allowed):
@@ -85,7 +89,7 @@ def expand(section, folder="notebooks"):
     if not isinstance(section, dict) or "notebook" not in section:
         _refuse("section", section, "a section with at least `notebook`")
     takes = defaults(section["notebook"], folder)
-    allowed = SWEEPABLE[section["notebook"]].claims
+    allowed = decidable(section["notebook"])
     if section.get("claim", allowed[0]) not in allowed:
         _refuse("claim", section["claim"], f"for {section['notebook']} one of {', '.join(allowed)}")
     for name in section.keys() - {"notebook", "claim"} - takes.keys():
@@ -141,10 +145,11 @@ def describe(point):
 
 
 def finished(result):
-    """Whether RESULT.csv is there and is what RESULT.json says was written: bool."""
+    """Whether RESULT.csv and RESULT.evidence are there and are what RESULT.json says was written: bool."""
     try:
         kept = json.loads(result.with_suffix(".json").read_text())["sha256"]
-        return hashlib.sha256(result.read_bytes()).hexdigest() == kept
+        found = result.read_bytes() + result.with_suffix(".evidence").read_bytes()
+        return hashlib.sha256(found).hexdigest() == kept
     except (OSError, ValueError, KeyError):
         return False
 
@@ -187,7 +192,8 @@ def collect(section, points, folder):
     section : dict, as for `expand`
     points : dict from a job's name to its parameters
     folder : path
-        With results/NAME.csv; table.csv, specifications.csv and specifications.json are written to it.
+        With results/NAME.csv and results/NAME.evidence; table.csv, specifications.csv and specifications.json are
+        written to it.
 
     Returns
     -------
@@ -195,21 +201,25 @@ def collect(section, points, folder):
     point without a result has one row with status "missing". A column of the notebook with the name of a parameter
     gets the ending _used.
     """
-    folder, frames, about = Path(folder), [], []
+    folder, frames, found, about = Path(folder), [], [], []
     for name, point in points.items():
         result = folder / "results" / f"{name}.csv"
         done = finished(result)
-        rows = pd.read_csv(result, float_precision="round_trip") if done else pd.DataFrame(index=[0])
+        rows = pd.read_csv(result) if done else pd.DataFrame(index=[0])
         rows = rows.rename(columns={c: f"{c}_used" for c in rows.columns.intersection(list(point))})
         front = {"job": name, "status": "done" if done else "missing", "notebook": section["notebook"]}
         front |= {k: json.dumps(v) if isinstance(v, list) else v for k, v in point.items()}
         frames.append(pd.concat([pd.DataFrame([front] * len(rows), dtype=object), rows], axis=1))
-        about += [json.loads(result.with_suffix(".json").read_text())] if done else []
+        if done:
+            about.append(json.loads(result.with_suffix(".json").read_text()))
+            found.append((point, evidence.read(result.with_suffix(".evidence"))))
     table = pd.concat(frames, ignore_index=True)
-    found = specifications(table, list(next(iter(points.values()))), section)
-    claim = _claim(section)
+    claim, axes = _claim(section), [name for name in next(iter(points.values())) if name != "seeds"]
+    found = specifications(found, axes, claim)
+    margin = None if claim.test == "superiority" else claim.margin  # effects of superiority count from theirs
     provenance = {
-        "sweep": section, "claim": {k: getattr(claim, k) for k in ("key", "says", "tested", "margin", "page")},
+        "sweep": section,
+        "claim": {k: getattr(claim, k) for k in ("key", "says", "tested")} | {"margin": margin, "page": claim.chapter},
         "jobs": len(points), "missing": [name for name in points if name in set(table.job[table.status == "missing"])],
         "job_seconds": sum(job["job_seconds"] for job in about), "work_seconds": sum(job["seconds"] for job in about),
         "git_commit": sorted({str(job["git_commit"]) for job in about}),
@@ -222,26 +232,31 @@ def collect(section, points, folder):
 
 
 def _claim(section):
-    key = section.get("claim", SWEEPABLE[section["notebook"]].claims[0])
-    return next(claim for claim in claims.CLAIMS if claim.key == key)
+    return claims.get(section.get("claim", decidable(section["notebook"])[0]))
 
 
-def specifications(table, axes, section):
+def specifications(jobs, axes, claim):
     """The claim's test for every combination of choices, over all its seeds.
 
-    table : as `collect` returns; axes : the names of the parameters. Returns a DataFrame with a row a specification:
-    the choices (`OWN` where the data set's own value was taken) and effect, low, high, n, outcome. No correction for
-    the number of specifications.
+    Parameters
+    ----------
+    jobs : list of (point, evidence)
+        The parameters of each job that is done, and the evidence it left (DataFrame, as `evidence.read` returns).
+    axes : list of str, the names of the choices
+    claim : claims.Claim
+
+    Returns
+    -------
+    DataFrame with a row a specification: the choices (`OWN` where the data set's own value was taken) and effect, low,
+    high, n, outcome. No correction for the number of specifications.
     """
-    claim, found = _claim(section), []
-    axes = [name for name in axes if name != "seeds"]
-    done = table[table.status == "done"]
-    for choices, rows in done.fillna({name: OWN for name in axes}).groupby(axes, sort=False):
-        values = np.asarray(claim.measure(lambda notebook, rows=rows: rows), dtype=float)
-        outcome = claim.test(values) if claim.margin is None else claim.test(values, claim.margin)
-        outcome = {k: outcome[k] for k in ("effect", "low", "high", "n", "outcome")}
-        found.append(dict(zip(axes, choices)) | outcome)
-    return pd.DataFrame(found, columns=[*axes, "effect", "low", "high", "n", "outcome"])
+    values = {}
+    for point, found in jobs:
+        choices = tuple(OWN if point[name] is None else point[name] for name in axes)
+        values.setdefault(choices, []).extend(found.value[found.claim == claim.key])
+    kept = ["effect", "low", "high", "n", "outcome"]
+    found = [[*choices, *map(claim.decide(numbers).get, kept)] for choices, numbers in values.items()]
+    return pd.DataFrame(found, columns=[*axes, *kept])
 
 
 def influence(found):

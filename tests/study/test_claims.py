@@ -1,9 +1,12 @@
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
 from scipy import stats
+from statsmodels.stats.weightstats import ttost_paired
 
-from study import claims, margins
+from study import claims, evidence
 
 NOISE = np.random.default_rng(0).normal(size=20)
 
@@ -18,11 +21,9 @@ def test_equivalence_needs_the_whole_interval_inside_the_margin():
 
 def test_equivalence_is_two_one_sided_t_tests():
     d = 0.01 + 0.02 * NOISE
-    found = claims.equivalence(d, 0.02)
-    p = max(
-        stats.ttest_1samp(d, 0.02, alternative="less").pvalue, stats.ttest_1samp(d, -0.02, alternative="greater").pvalue
-    )
-    assert (found["outcome"] == "supported") == (p < margins.LEVEL)
+    for margin in (0.01, 0.015, 0.02, 0.03):
+        p = ttost_paired(d, np.zeros(len(d)), -margin, margin)[0]
+        assert (claims.equivalence(d, margin)["outcome"] == "supported") == (p < claims.LEVEL)
 
 
 def test_superiority_is_scipys_paired_test_and_decides_constant_differences():
@@ -38,6 +39,17 @@ def test_superiority_is_scipys_paired_test_and_decides_constant_differences():
 def test_differences_equal_but_for_rounding_are_equal():
     found = claims.superiority([0.3, 0.1 + 0.2, 0.3, 0.3, 0.3])
     assert found["p"] == 0.5**5 and found["outcome"] == "supported"
+
+
+def test_superiority_by_a_margin_is_superiority_of_what_is_left():
+    assert claims.superiority(NOISE + 0.6, 0.6) == claims.superiority((NOISE + 0.6) - 0.6)
+    assert claims.superiority([0.7, 0.8, 0.9, 0.8, 0.8], 0.6)["outcome"] == "supported"
+    assert claims.superiority([0.5, 0.4, 0.5, 0.4, 0.5], 0.6)["outcome"] == "contradicted"
+
+
+def test_near_allows_the_margin_or_one_test_sample():
+    outcomes = [claims.near((d, sample), 0.02)["outcome"] for d, sample in [(0.02, 0), (-0.03, 0), (-0.03, 0.03)]]
+    assert outcomes == ["supported", "contradicted", "supported"]
 
 
 def test_holm_takes_back_what_only_many_tests_could_find():
@@ -66,55 +78,87 @@ def test_an_unknown_outcome_is_refused():
         claims.verdict(["maybe"])
 
 
-def test_a_ledger_without_results_calls_nothing_reproduced(tmp_path):
-    table, found = claims.ledger(["cancer"], out_dir=tmp_path)
+def test_a_claim_with_an_unknown_test_is_refused():
+    with pytest.raises(ValueError, match="claim 'x': test='t_test' is unknown; allowed: equivalence, superiority"):
+        claims.Claim("x", "1", "says", "tested", test="t_test")
+    with pytest.raises(ValueError, match="claim 'y' is unknown; allowed: performance, "):
+        claims.get("y")
+
+
+def test_at_most_ten_claims_are_questions_and_all_can_be_tested():
+    asked = [claim for claim in claims.CLAIMS.values() if claim.asks]
+    assert 0 < len(asked) <= 10 and all(claim.test and claim.asks.endswith("?") for claim in asked)
+
+
+def test_every_tested_claim_names_a_notebook_and_what_its_test_needs():
+    for claim in claims.CLAIMS.values():
+        assert bool(claim.test) == bool(claim.notebook)
+        assert claim.margin is not None or claim.test in (None, "superiority")
+
+
+def test_a_ledger_without_evidence_calls_nothing_reproduced():
+    table, found = claims.ledger(pd.DataFrame(columns=evidence.COLUMNS), ["cancer"])
     assert set(table.verdict) == {"not testable"} and found.empty and table.key.is_unique
+
+
+def measured(claim, values, dataset="cancer", protocol="published"):
+    rows = pd.DataFrame({"claim": claim, "dataset": dataset, "protocol": protocol, "split": "fixed", "value": values})
+    return rows.assign(seed=rows.index.astype(str))
+
+
+def test_a_ledger_counts_the_data_sets_of_a_claim_that_were_measured():
+    table = pd.concat([
+        measured("early", [0.7, 0.8, 0.9, 0.8, 0.8]), measured("early", [0.1] * 5, "iris"),
+        measured("early", [0.9] * 5, protocol="corrected"), measured("faster", [np.nan] * 5),
+        *(measured("variant_unit", [1.0, 2.0, 1.5, 1.0, 1.2], name) for name in ("wine", "iris")),
+    ])  # fmt: skip
+    counted, found = claims.ledger(table, ["iris", "cancer", "wine", "mnist"])
+    assert found[["key", "dataset", "outcome"]].to_numpy().tolist() == [
+        ["early", "iris", "contradicted"], ["early", "cancer", "supported"], ["variant_unit", "wine", "supported"],
+    ]  # fmt: skip
+    counted = counted.set_index("key")
+    assert counted.verdict[["early", "variant_unit", "faster"]].tolist() == ["partly", "reproduced", "not testable"]
+    signs = claims.matrix(found)
+    assert signs.loc["early"].to_dict() == {"iris": "−", "cancer": "+", "wine": "·"} and len(signs) == len(counted)
+    with pytest.raises(ValueError, match="claim 'earlier' is unknown"):
+        claims.ledger(measured("earlier", [1.0]), ["cancer"])
 
 
 @pytest.mark.skipif(not claims.TABLE.exists(), reason="no kept verdicts yet")
 def test_the_readme_shows_the_kept_verdicts():
     kept = pd.read_csv(claims.TABLE)
-    assert list(kept.key) == [claim.key for claim in claims.CLAIMS]
+    assert list(kept.key) == list(claims.CLAIMS)
+    assert list(kept.page.fillna("")) == [claim.chapter for claim in claims.CLAIMS.values()]
     assert claims.markdown(kept) in (claims.TABLE.parent.parent / "README.md").read_text()
     again = [o for row in kept.itertuples() for o in [[c for c in claims.OUTCOMES[:3] for _ in range(getattr(row, c))]]]
-    most = [claim.most for claim in claims.CLAIMS]
+    most = [claim.most for claim in claims.CLAIMS.values()]
     assert [claims.verdict(o, m) for o, m in zip(again, most)] == kept.verdict.tolist()
 
 
-REFERENCE = claims.TABLE.parent.parent / "tests" / "reference"
+@pytest.fixture(scope="module")
+def reference():
+    return evidence.load(claims.TABLE.parents[1] / "tests" / "reference")
 
 
-def test_every_claim_with_a_measure_finds_its_rows_in_the_reference_results():
-    _, found = claims.ledger(["cancer", "iris", "banknote", "mnist5k", "wine", "pydoc"], out_dir=REFERENCE)
-    assert {c.key for c in claims.CLAIMS if c.measure} <= {*found.key, "half", "shap_magnitude_keeps"}
-    assert found[found.key.str.startswith("variant_")].dataset.eq("wine").all()
+@pytest.mark.parametrize("protocol", ["published", "corrected"])
+def test_the_reference_evidence_gives_the_ledger_that_was_kept(reference, protocol):
+    kept = pd.read_csv(Path(__file__).parent / "ledger.csv").query("protocol == @protocol")
+    table, found = claims.ledger(reference, claims.counted(["cancer", "banknote", "iris", "mnist5k"]), protocol)
+    found = found.merge(table[["key", "verdict"]], on="key").assign(protocol=protocol)
+    order = ["key", "dataset"]
+    found, kept = (part.sort_values(order, ignore_index=True) for part in (found[kept.columns], kept))
+    pd.testing.assert_frame_equal(found, kept, rtol=1e-12, atol=1e-12)
 
 
-def test_the_two_families_are_corrected_apart():
-    _, found = claims.ledger(["cancer"], out_dir=REFERENCE)
-    beyond = {c.key for c in claims.CLAIMS if c.section == claims.BEYOND}
+def test_every_claim_with_a_test_has_evidence_in_the_reference_results(reference):
+    assert {claim.key for claim in claims.CLAIMS.values() if claim.test} == set(reference.claim)
+
+
+def test_the_two_families_are_corrected_apart(reference):
+    _, found = claims.ledger(reference, ["cancer"])
+    beyond = {claim.key for claim in claims.CLAIMS.values() if claim.section == claims.BEYOND}
     for family in (found[found.key.isin(beyond)], found[~found.key.isin(beyond)]):
         assert claims.correct(family).p_holm.equals(family.p_holm) and family.p_holm.notna().any()
-
-
-def test_an_advantage_is_taken_over_its_base_seed_by_seed():
-    rows = pd.DataFrame({
-        "kind": "advantage", "seed": [0, 1] * 3, "method": ["FT"] * 2 + ["SNIP"] * 2 + ["IMP"] * 2,
-        "accuracy": [1.0, 2.0, 0.5, 0.25, 0.0, 0.0],
-    })  # fmt: skip
-    assert claims._advantage("FT")(lambda notebook: rows).tolist() == [1.0, 2.0]
-    assert claims._advantage("FT", "SNIP")(lambda notebook: rows).tolist() == [0.5, 1.75]
-    assert len(claims._advantage("by unit", "random, by unit")(lambda notebook: rows)) == 0
-
-
-def test_on_a_network_of_ones_own_better_is_above_zero():
-    rows = pd.DataFrame({
-        "kind": ["advantage"] * 5 + ["sweep"], "by": ["weights"] * 4 + ["units"] * 2, "method": ["LEGC"] * 6,
-        "over": ["random", "random", "magnitude", "magnitude", "random", None], "seed": [0, 1, 0, 1, 0, 0],
-        "points": [1.0, 2.0, -3.0, -4.0, 9.0, 0.5], "loss": [-0.1, -0.2, 0.3, 0.4, 9.0, 0.5],
-    })  # fmt: skip
-    assert claims._on_own("14_resnet", "random")(lambda notebook: rows).tolist() == [1.0, 2.0]
-    assert claims._on_own("16_transformer", "magnitude", "loss", -1)(lambda notebook: rows).tolist() == [-0.3, -0.4]
 
 
 def test_what_the_paper_does_not_claim_holds_or_is_not_shown():
@@ -122,3 +166,14 @@ def test_what_the_paper_does_not_claim_holds_or_is_not_shown():
         {"section": ["5", "beyond", "beyond"], "verdict": ["reproduced", "reproduced", "not reproduced"]}
     )
     assert claims.in_words(table).tolist() == ["reproduced", "holds", "not shown"]
+
+
+def test_the_readme_is_given_questions_and_the_rest_stays(tmp_path, monkeypatch):
+    (tmp_path / "book").mkdir()
+    monkeypatch.setattr(claims, "TABLE", tmp_path / "book" / "claims.csv")
+    claims.ledger(measured("early", [0.7, 0.8, 0.9, 0.8, 0.8]), ["cancer"])[0].to_csv(claims.TABLE, index=False)
+    (tmp_path / "README.md").write_text("before\n<!-- verdicts -->\nold\n<!-- end of verdicts -->\nafter\n")
+    claims.main()
+    lines = (tmp_path / "README.md").read_text().splitlines()
+    assert lines[:2] == ["before", "<!-- verdicts -->"] and lines[-2:] == ["<!-- end of verdicts -->", "after"]
+    assert f"| {claims.get('early').asks} | 1 of 1 data sets | reproduced |" in lines and len(lines) <= 16
