@@ -37,8 +37,8 @@ def code_key(path):
 def code_behind(path):
     """The project's modules that a notebook or page imports, all that these import in turn, and the data they name.
 
-    Returns sorted paths. Imports inside functions count; a notebook's do not reach beyond `JUDGE`. Raises SyntaxError for
-    a code cell that is not plain Python.
+    Returns sorted paths. Imports inside functions count; a notebook's do not reach beyond `JUDGE`. Raises SyntaxError
+    for a code cell that is not plain Python.
     """
     judges = {JUDGE} if Path(path).suffix == ".ipynb" else set()
     cells = [cell.source for cell in jupytext.read(path).cells if cell.cell_type == "code"]
