@@ -42,13 +42,19 @@ protocol: str = "published"  # published (the paper, oddities included) or corre
 seeds: list = [0, 1]  # whole numbers; one network a seed
 delta0: float = 1e-6  # size of the nudge to an initial weight
 window: int = None  # iterates a window of the full run; None: the data set's own
-overlap: float = None  # share of a window that the next one repeats; None: the protocol's
-out_dir: str = "results"  # folder for the rows: CSV, and JSON that says where they came from
+overlap: float = (
+    None  # share of a window that the next one repeats; None: the protocol's
+)
+out_dir: str = (
+    "results"  # folder for the rows: CSV, and JSON that says where they came from
+)
 
 # %%
 from study import parameters
 
-choices = parameters.check(globals(), "dataset protocol seeds delta0 window overlap out_dir")
+choices = parameters.check(
+    globals(), "dataset protocol seeds delta0 window overlap out_dir"
+)
 
 # %%
 import numpy as np
@@ -63,8 +69,12 @@ look = selection.horizon(split, choices, "FT")
 layers = training.layer_sizes(split, choices.hidden)
 n_weights = training.count_weights(layers)
 if n_weights > 1000:  # a twin a weight, and all weights of each twin
-    raise ValueError(f"dataset={dataset!r} has {n_weights} weights; allowed here: up to 1000")
-print(f"{dataset}: network {layers}, {n_weights} weights, {look.epochs * len(split.X_train)} iterates")
+    raise ValueError(
+        f"dataset={dataset!r} has {n_weights} weights; allowed here: up to 1000"
+    )
+print(
+    f"{dataset}: network {layers}, {n_weights} weights, {look.epochs * len(split.X_train)} iterates"
+)
 
 # %% [markdown]
 # ## All twins at once
@@ -83,9 +93,23 @@ def run_twins(delta0):
         w = piece.reshape(len(piece), len(seeds), 1 + n_weights, n_weights)
         difference = w[:, :, 1:] - w[:, :, :1]
         own = np.einsum("tsjj->tsj", difference)
-        kept.append((np.linalg.norm(difference, axis=-1) / delta0, own.copy(), w[:, :, 0].copy()))
+        kept.append(
+            (
+                np.linalg.norm(difference, axis=-1) / delta0,
+                own.copy(),
+                w[:, :, 0].copy(),
+            )
+        )
 
-    training.train_ensemble(split, choices.hidden, seeds, choices, perturb=delta0, record=reduce, epochs=look.epochs)
+    training.train_ensemble(
+        split,
+        choices.hidden,
+        seeds,
+        choices,
+        perturb=delta0,
+        record=reduce,
+        epochs=look.epochs,
+    )
     return [np.concatenate(part) for part in zip(*kept)]
 
 
@@ -97,11 +121,22 @@ iterates = np.arange(len(growth))
 shown = np.unique(np.linspace(0, len(growth) - 1, 400).astype(int))
 figure, (ax,) = plots.panels()
 for layer, (where, colour) in enumerate(zip(slices, plots.LAYERS), start=1):
-    plots.fan(ax, shown, growth[shown][..., where].reshape(len(shown), -1), colour, f"layer {layer}")
+    plots.fan(
+        ax,
+        shown,
+        growth[shown][..., where].reshape(len(shown), -1),
+        colour,
+        f"layer {layer}",
+    )
 ax.axhline(1, color="black", ls=":", lw=1)
 ax.set_yscale("log")
 ax.legend()
-plots.label(ax, f"{dataset}: growth of a nudge of δ₀ = {delta0:g}", "SGD iterate", "growth $g_j$ (ratio)")
+plots.label(
+    ax,
+    f"{dataset}: growth of a nudge of δ₀ = {delta0:g}",
+    "SGD iterate",
+    "growth $g_j$ (ratio)",
+)
 # %% [markdown]
 # The dotted line marks no growth at all. By the end the median twin of {glue:text}`dataset` has grown (or shrunk)
 # {glue:text}`median_growth:.2f`-fold, and {glue:text}`grown_percent:.0f` % of the twins are further away than they
@@ -116,12 +151,19 @@ plots.label(ax, f"{dataset}: growth of a nudge of δ₀ = {delta0:g}", "SGD iter
 later = shown[shown >= len(growth) // 50]
 exponent = np.log(growth[later]) / later[:, None, None]
 half = len(growth) // 2
-second_half = 1e6 * np.log(growth[-1] / growth[half]) / (len(growth) - 1 - half)  # nats per million iterates
+second_half = (
+    1e6 * np.log(growth[-1] / growth[half]) / (len(growth) - 1 - half)
+)  # nats per million iterates
 figure, (ax,) = plots.panels()
 plots.fan(ax, later, exponent.reshape(len(later), -1), plots.LAYERS[0], "all twins")
 ax.axhline(0, color="black", ls=":", lw=1)
 ax.legend()
-plots.label(ax, f"{dataset}: finite-time exponent", "SGD iterate", r"$\lambda_j$ (nats per iterate)")
+plots.label(
+    ax,
+    f"{dataset}: finite-time exponent",
+    "SGD iterate",
+    r"$\lambda_j$ (nats per iterate)",
+)
 # %% [markdown]
 # ## What the windowed estimator says of the same twins
 #

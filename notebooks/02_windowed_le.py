@@ -39,13 +39,19 @@ dataset: str = "cancer"  # cancer, titanic, banknote, iris, iris3f, vowel, mnist
 protocol: str = "published"  # published (the paper, oddities included) or corrected
 seeds: list = [0, 1]  # whole numbers; one network a seed
 window: int = None  # iterates a window of the full run; None: the data set's own
-overlap: float = None  # share of a window that the next one repeats; None: the protocol's
-out_dir: str = "results"  # folder for the rows: CSV, and JSON that says where they came from
+overlap: float = (
+    None  # share of a window that the next one repeats; None: the protocol's
+)
+out_dir: str = (
+    "results"  # folder for the rows: CSV, and JSON that says where they came from
+)
 
 # %%
 from study import parameters
 
-choices = parameters.check(globals(), "dataset protocol seeds window overlap out_dir")
+choices = parameters.check(
+    globals(), "dataset protocol seeds window overlap out_dir"
+)
 
 # %%
 import numpy as np
@@ -59,7 +65,9 @@ split = datasets.load(dataset, choices)
 look = selection.horizon(split, choices, "FT")
 layers = training.layer_sizes(split, choices.hidden)
 names = plots.weight_names(split, layers)
-print(f"{dataset}: {len(names)} weights, {len(look.rows)} windows of {look.window} iterates")
+print(
+    f"{dataset}: {len(names)} weights, {len(look.rows)} windows of {look.window} iterates"
+)
 
 # %% [markdown]
 # ## The estimator, line by line
@@ -76,10 +84,14 @@ print(f"{dataset}: {len(names)} weights, {len(look.rows)} windows of {look.windo
 # %%
 def neighbours(x):
     """Points X(i) of the delay space, (n, emb_dim), and the times (i, n(i)) of every pair, for one window x."""
-    points = np.lib.stride_tricks.sliding_window_view(x, (choices.emb_dim - 1) * choices.lag + 1)[:, :: choices.lag]
+    points = np.lib.stride_tricks.sliding_window_view(
+        x, (choices.emb_dim - 1) * choices.lag + 1
+    )[:, :: choices.lag]
     times = np.arange(len(points) - look.steps)  # of points that can be followed
     squares = ((points[times, None] - points[times]) ** 2).sum(axis=2)
-    squares[(squares == 0) | (abs(times[:, None] - times) <= choices.min_tsep)] = np.inf
+    squares[(squares == 0) | (abs(times[:, None] - times) <= choices.min_tsep)] = (
+        np.inf
+    )
     latest = times[-1] - squares[:, ::-1].argmin(axis=1)
     paired = np.isfinite(squares.min(axis=1))
     return points, times[paired], latest[paired]
@@ -115,7 +127,9 @@ def exponent(x):
 # first network that travels farthest, in every window of its training.
 
 # %%
-runs = training.train_ensemble(split, choices.hidden, seeds, choices, record="weights", epochs=look.epochs)
+runs = training.train_ensemble(
+    split, choices.hidden, seeds, choices, record="weights", epochs=look.epochs
+)
 n_rows = len(runs.weights)
 estimate = dict(
     window=look.window, overlap=choices.overlap, decimals=choices.decimals, emb_dim=choices.emb_dim,
@@ -125,7 +139,10 @@ le = lyapunov.windowed_lyapunov(runs.weights.reshape(n_rows, -1), **estimate)
 le = le.reshape(len(le), len(seeds), -1)
 
 farthest = np.ptp(runs.weights[:, 0], axis=0).argmax()
-plain = [exponent(runs.weights[end + 1 - look.window : end + 1, 0, farthest]) for end in look.rows]
+plain = [
+    exponent(runs.weights[end + 1 - look.window : end + 1, 0, farthest])
+    for end in look.rows
+]
 print("the same numbers:", np.allclose(plain, le[:, 0, farthest], rtol=0, atol=1e-9))
 
 # %% mystnb={"figure": {"caption": "Left: every weight of the first seed while it is trained. Right: S(k) of one window for each weight; the published exponent is the rise of the first step alone.", "name": "fig-weights"}, "image": {"alt": "Two panels: weight trajectories against SGD iterate, and mean log distance S of k against k."}}
@@ -135,15 +152,25 @@ left.plot(shown, runs.weights[shown, 0], lw=0.8, alpha=0.7)
 plots.label(left, f"{dataset}: weights of seed {seeds[0]}", "SGD iterate", "weight")
 middle = len(look.rows) // 2
 cut = slice(look.rows[middle] + 1 - look.window, look.rows[middle] + 1)
-S = lyapunov.divergence(runs.weights[cut, 0].T, choices.emb_dim, choices.lag, choices.min_tsep, look.steps)
+S = lyapunov.divergence(
+    runs.weights[cut, 0].T,
+    choices.emb_dim,
+    choices.lag,
+    choices.min_tsep,
+    look.steps,
+)
 right.plot(S.T - S[:, 0], lw=0.8, alpha=0.7)
-plots.label(right, f"window {middle}: divergence", "iterates k", "S(k) − S(0) (nats)")
+plots.label(
+    right, f"window {middle}: divergence", "iterates k", "S(k) − S(0) (nats)"
+)
 # %% mystnb={"figure": {"caption": "The exponent of every weight in every window, first seed.", "name": "fig-le-map"}, "image": {"alt": "Heat map of the windowed Lyapunov exponent, weights as rows and windows as columns."}}
 figure, (ax,) = plots.panels(figsize=(9, 4.5))
 picture = ax.imshow(le[:, 0].T, aspect="auto", interpolation="nearest")
 ax.grid(False)
 figure.colorbar(picture, label="LE (nats per iterate)")
-plots.label(ax, f"{dataset}: windowed exponents of seed {seeds[0]}", "window", "weight")
+plots.label(
+    ax, f"{dataset}: windowed exponents of seed {seeds[0]}", "window", "weight"
+)
 # %% [markdown]
 # ## What else does the estimator call positive?
 #
@@ -166,14 +193,28 @@ controls = {
     "clean sine": np.sin(12 * t + rng.uniform(0, 6, n_control)),
     "logistic map (ln 2)": np.array(logistic),
 }
-le_control = {name: lyapunov.windowed_lyapunov(series, **estimate).ravel() for name, series in controls.items()}
+le_control = {
+    name: lyapunov.windowed_lyapunov(series, **estimate).ravel()
+    for name, series in controls.items()
+}
 
 # %% mystnb={"figure": {"caption": "The published estimator on real weights and on series whose nature is known.", "name": "fig-controls"}, "image": {"alt": "Box plot of windowed Lyapunov exponents for real weight series and five control series."}}
 samples = {f"weights of {dataset}": le.ravel()} | le_control
 figure, (ax,) = plots.panels(figsize=(9, 4))
-ax.boxplot(list(samples.values()), tick_labels=list(samples), orientation="horizontal", whis=(5, 95), sym="")
+ax.boxplot(
+    list(samples.values()),
+    tick_labels=list(samples),
+    orientation="horizontal",
+    whis=(5, 95),
+    sym="",
+)
 ax.axvline(0, color="black", ls=":", lw=1)
-plots.label(ax, "What the windowed estimator calls positive", "LE (nats per iterate; whiskers 5 and 95 %)", "")
+plots.label(
+    ax,
+    "What the windowed estimator calls positive",
+    "LE (nats per iterate; whiskers 5 and 95 %)",
+    "",
+)
 # %% [markdown]
 # ## Results
 
@@ -192,12 +233,24 @@ rows = pd.concat(
     ignore_index=True,
 )  # fmt: skip
 results.save(
-    rows, "02_windowed_le", dataset, protocol, out_dir, seeds=seeds, window=look.window, overlap=choices.overlap
+    rows,
+    "02_windowed_le",
+    dataset,
+    protocol,
+    out_dir,
+    seeds=seeds,
+    window=look.window,
+    overlap=choices.overlap,
 )
 rows.round(3)
 
 # %% tags=["hide-input"]
-silent = 1 - rows.set_index("series").share_positive[["white noise", "random walk", "trend with 1 % noise"]]
+silent = (
+    1
+    - rows.set_index("series").share_positive[
+        ["white noise", "random walk", "trend with 1 % noise"]
+    ]
+)
 evidence.save({"marker": silent}, "02_windowed_le", dataset, protocol, out_dir)
 
 # %% tags=["hide-input", "nbval-ignore-output"]

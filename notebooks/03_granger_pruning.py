@@ -41,16 +41,22 @@ dataset: str = "cancer"  # cancer, titanic, banknote, iris, iris3f, vowel, mnist
 protocol: str = "published"  # published (the paper, oddities included) or corrected
 seeds: list = [0, 1]  # whole numbers; one network a seed
 window: int = None  # iterates a window of the full run; None: the data set's own
-overlap: float = None  # share of a window that the next one repeats; None: the protocol's
+overlap: float = (
+    None  # share of a window that the next one repeats; None: the protocol's
+)
 max_lag: int = None  # largest lag of the full run's Granger test, in windows; None: the data set's own
 alpha: float = None  # level of LEGC's test; None: the protocol's
 rule: str = None  # noncausal (prune what does not predict the error) or causal (the reverse); None: the protocol's
-out_dir: str = "results"  # folder for the rows: CSV, and JSON that says where they came from
+out_dir: str = (
+    "results"  # folder for the rows: CSV, and JSON that says where they came from
+)
 
 # %%
 from study import parameters
 
-choices = parameters.check(globals(), "dataset protocol seeds window overlap max_lag alpha rule out_dir")
+choices = parameters.check(
+    globals(), "dataset protocol seeds window overlap max_lag alpha rule out_dir"
+)
 
 # %%
 import numpy as np
@@ -63,7 +69,10 @@ from study import evidence, paper, plots, results
 
 plots.use_style()
 split = datasets.load(dataset, choices)
-selection.horizon(split, choices, "FT"), selection.horizon(split, choices, "PT")  # both must be possible
+(
+    selection.horizon(split, choices, "FT"),
+    selection.horizon(split, choices, "PT"),
+)  # both must be possible
 layers = training.layer_sizes(split, choices.hidden)
 n_weights = training.count_weights(layers)
 print(f"{dataset}: network {layers}, {n_weights} weights, seeds {seeds}")
@@ -75,14 +84,28 @@ print(f"{dataset}: network {layers}, {n_weights} weights, seeds {seeds}")
 # and for its first epochs (PT).
 
 # %%
-chosen = {variant: selection.find_masks(split, choices.hidden, seeds, choices, variant) for variant in ("FT", "PT")}
+chosen = {
+    variant: selection.find_masks(split, choices.hidden, seeds, choices, variant)
+    for variant in ("FT", "PT")
+}
 full = chosen["FT"]
 
 # %% mystnb={"figure": {"caption": "The two sides of the test for the first seed: the misclassification that is to be predicted, and the exponents that may predict it.", "name": "fig-target"}, "image": {"alt": "Two panels: misclassified share against window, and the exponents of all weights against window with their median."}}
 figure, (left, right) = plots.panels(2, figsize=(11, 3.8))
 left.step(np.arange(len(full.target)), full.target[:, 0], where="mid")
-plots.label(left, f"{dataset}: target ({choices.target} set)", "window", "misclassified (share)")
-plots.fan(right, np.arange(len(full.target)), full.exponents[:, 0], plots.LAYERS[0], "all weights")
+plots.label(
+    left,
+    f"{dataset}: target ({choices.target} set)",
+    "window",
+    "misclassified (share)",
+)
+plots.fan(
+    right,
+    np.arange(len(full.target)),
+    full.exponents[:, 0],
+    plots.LAYERS[0],
+    "all weights",
+)
 right.legend()
 plots.label(right, "exponents", "window", "LE (nats per iterate)")
 # %% [markdown]
@@ -96,10 +119,14 @@ plots.label(right, "exponents", "window", "LE (nats per iterate)")
 # %%
 def plain_pvalue(e, series, lag):
     """p-value of "the last `lag` values of series do not help to predict e", for two arrays (n_windows,)."""
-    past = lambda x: np.column_stack([x[lag - k : len(x) - k] for k in range(1, lag + 1)])
+    past = lambda x: np.column_stack(
+        [x[lag - k : len(x) - k] for k in range(1, lag + 1)]
+    )
     now, own = e[lag:], np.column_stack([np.ones(len(e) - lag), past(e)])
     joint = np.column_stack([own, past(series)])
-    without, with_past = (np.sum((now - X @ np.linalg.lstsq(X, now)[0]) ** 2) for X in (own, joint))
+    without, with_past = (
+        np.sum((now - X @ np.linalg.lstsq(X, now)[0]) ** 2) for X in (own, joint)
+    )
     return stats.chi2.sf(len(now) * (without - with_past) / with_past, lag)
 
 
@@ -111,7 +138,9 @@ def plain_pvalue(e, series, lag):
 varied = full.exponents[:, 0].std(axis=0).argmax()
 pair = full.target[:, 0], full.exponents[:, 0, varied]
 plain = [plain_pvalue(*pair, lag) for lag in range(1, full.horizon.max_lag + 1)]
-compiled = granger.granger_pvalues(pair[0], pair[1][:, None], full.horizon.max_lag)[:, 0]
+compiled = granger.granger_pvalues(pair[0], pair[1][:, None], full.horizon.max_lag)[
+    :, 0
+]
 print("the same numbers:", np.allclose(plain, compiled, rtol=0, atol=1e-8))
 
 # %% [markdown]
@@ -121,13 +150,17 @@ print("the same numbers:", np.allclose(plain, compiled, rtol=0, atol=1e-8))
 # kept.
 
 # %% mystnb={"figure": {"caption": "p-values by lag for the first seed, capped at 0.2. A weight is pruned only if its whole row stays at or above the level.", "name": "fig-pvalues"}, "image": {"alt": "Heat map of Granger p-values, weights as rows and lags as columns."}}
-by_lag = granger.granger_pvalues(full.target[:, 0], full.exponents[:, 0], full.horizon.max_lag, choices.test)
+by_lag = granger.granger_pvalues(
+    full.target[:, 0], full.exponents[:, 0], full.horizon.max_lag, choices.test
+)
 figure, (ax,) = plots.panels(figsize=(8, 4.5))
 picture = ax.imshow(by_lag.T, aspect="auto", vmax=0.2, interpolation="nearest")
 ax.set_xticks(range(len(by_lag)), range(1, len(by_lag) + 1))
 ax.grid(False)
 figure.colorbar(picture, label="p-value (0.2 and above in one colour)")
-plots.label(ax, f"{dataset}: Granger tests of seed {seeds[0]}", "lag (windows)", "weight")
+plots.label(
+    ax, f"{dataset}: Granger tests of seed {seeds[0]}", "lag (windows)", "weight"
+)
 
 # %% [markdown]
 # ## What noise would get
@@ -142,7 +175,9 @@ def shuffled(found, seed):
     """The selection's masks after each exponent series was shuffled in time, by seed."""
     rng = np.random.default_rng([seed, 3])
     noise = rng.permuted(found.exponents[:, seeds.index(seed)], axis=0)
-    p = granger.protocol_pvalues(found.target[:, seeds.index(seed)], noise, choices, found.horizon.max_lag)
+    p = granger.protocol_pvalues(
+        found.target[:, seeds.index(seed)], noise, choices, found.horizon.max_lag
+    )
     return selection.legc_mask(p, choices.alpha, "noncausal", choices.correction)
 
 
@@ -153,7 +188,9 @@ def shuffled(found, seed):
 # %%
 both = [chosen[variant].masks[:, full.candidates] for variant in ("FT", "PT")]
 split_both = lambda pair: all(0 < mask.mean() < 1 for mask in pair)
-agreement = [cohen_kappa_score(*pair) if split_both(pair) else np.nan for pair in zip(*both)]
+agreement = [
+    cohen_kappa_score(*pair) if split_both(pair) else np.nan for pair in zip(*both)
+]
 rows = []
 for variant, found in chosen.items():
     for s, seed in enumerate(seeds):
@@ -187,7 +224,13 @@ evidence.save(
 # %% mystnb={"figure": {"caption": "Weights that LEGCNet-FT keeps (grey) and prunes (dashed), first seed.", "name": "fig-network"}, "image": {"alt": "Drawing of the network with kept weights as grey lines and pruned weights as dashed lines."}}
 figure, (ax,) = plots.panels(figsize=(7, 4.5))
 first = 0 if choices.candidates == "all" else 1  # only layers that may be pruned
-plots.draw_network(ax, layers, full.masks[0, full.candidates], f"{dataset}: LEGCNet-FT, seed {seeds[0]}", first)
+plots.draw_network(
+    ax,
+    layers,
+    full.masks[0, full.candidates],
+    f"{dataset}: LEGCNet-FT, seed {seeds[0]}",
+    first,
+)
 
 # %% tags=["hide-input", "nbval-ignore-output"]
 mean = rows.groupby("variant").mean(numeric_only=True)

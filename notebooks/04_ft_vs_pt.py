@@ -39,16 +39,22 @@ dataset: str = "cancer"  # cancer, titanic, banknote, iris, iris3f, vowel, mnist
 protocol: str = "published"  # published (the paper, oddities included) or corrected
 seeds: list = [0, 1]  # whole numbers; one network a seed
 window: int = None  # iterates a window of the full run; None: the data set's own
-overlap: float = None  # share of a window that the next one repeats; None: the protocol's
+overlap: float = (
+    None  # share of a window that the next one repeats; None: the protocol's
+)
 max_lag: int = None  # largest lag of the full run's Granger test, in windows; None: the data set's own
 alpha: float = None  # level of LEGC's test; None: the protocol's
 rule: str = None  # noncausal (prune what does not predict the error) or causal (the reverse); None: the protocol's
-out_dir: str = "results"  # folder for the rows: CSV, and JSON that says where they came from
+out_dir: str = (
+    "results"  # folder for the rows: CSV, and JSON that says where they came from
+)
 
 # %%
 from study import parameters
 
-choices = parameters.check(globals(), "dataset protocol seeds window overlap max_lag alpha rule out_dir")
+choices = parameters.check(
+    globals(), "dataset protocol seeds window overlap max_lag alpha rule out_dir"
+)
 
 # %%
 import numpy as np
@@ -59,26 +65,47 @@ from study import evidence, networks, operations, paper, plots, rankings, result
 
 plots.use_style()
 split = datasets.load(dataset, choices)
-selection.horizon(split, choices, "FT"), selection.horizon(split, choices, "PT")  # both must be possible
+(
+    selection.horizon(split, choices, "FT"),
+    selection.horizon(split, choices, "PT"),
+)  # both must be possible
 n_weights = training.count_weights(training.layer_sizes(split, choices.hidden))
-print(f"{dataset}: {n_weights} weights, benchmark {choices.benchmark} on the training set, seeds {seeds}")
+print(
+    f"{dataset}: {n_weights} weights, benchmark {choices.benchmark} on the training set, seeds {seeds}"
+)
 
 # %% [markdown]
 # ## Five models, all seeds at once
 
 # %%
 masks = rankings.model_masks(split, choices.hidden, seeds, choices)
-runs = training.train_ensemble(split, choices.hidden, seeds, choices, masks=np.stack(list(masks.values()), axis=1))
+runs = training.train_ensemble(
+    split,
+    choices.hidden,
+    seeds,
+    choices,
+    masks=np.stack(list(masks.values()), axis=1),
+)
 
 # %%
 rows = runs.at_stop().drop(columns="twin")
 rows.insert(1, "model", np.array(list(masks))[rows.pop("mask")])
-kept = pd.DataFrame({m: k.sum(axis=1) for m, k in masks.items()}, index=seeds).stack()
+kept = pd.DataFrame(
+    {m: k.sum(axis=1) for m, k in masks.items()}, index=seeds
+).stack()
 rows["weights"] = kept.loc[list(zip(rows.seed, rows.model))].to_numpy()
 rows["pruned_percent"] = 100 * (1 - rows.weights / n_weights)
-rows = rows.assign(dense_weights=n_weights, test_samples=len(split.y_test), train_samples=len(split.y_train))
-rows = rows.assign(partial_epochs=choices.partial_epochs, epochs_allowed=len(runs.train_accuracy))
-rows.groupby("model")[["epoch", "accuracy", "f1", "weights", "reached"]].mean().loc[list(masks)].round(4)
+rows = rows.assign(
+    dense_weights=n_weights,
+    test_samples=len(split.y_test),
+    train_samples=len(split.y_train),
+)
+rows = rows.assign(
+    partial_epochs=choices.partial_epochs, epochs_allowed=len(runs.train_accuracy)
+)
+rows.groupby("model")[["epoch", "accuracy", "f1", "weights", "reached"]].mean().loc[
+    list(masks)
+].round(4)
 
 # %% [markdown]
 # `reached` says how many reach the benchmark at all; a network that never does has no epoch and is read at its last
@@ -89,8 +116,12 @@ rows.groupby("model")[["epoch", "accuracy", "f1", "weights", "reached"]].mean().
 sample = split.X_test[:1]
 for m, model in enumerate(masks):
     at = runs.members.index[runs.members["mask"] == m][0]
-    module = networks.mlp(runs.final_weights[at], runs.final_biases[at], runs.layers, choices.output)
-    rows.loc[rows.model == model, "multiply_adds"] = operations.multiply_adds(module, sample)
+    module = networks.mlp(
+        runs.final_weights[at], runs.final_biases[at], runs.layers, choices.output
+    )
+    rows.loc[rows.model == model, "multiply_adds"] = operations.multiply_adds(
+        module, sample
+    )
 results.save(
     rows, "04_ft_vs_pt", dataset, protocol, out_dir, seeds=seeds, alpha=choices.alpha, rule=choices.rule,
     window=choices.window, overlap=choices.overlap, max_lag=choices.max_lag,
@@ -102,7 +133,9 @@ figure, (ax,) = plots.panels()
 for model, colour in plots.MODELS.items():
     curves = runs.train_accuracy[:, (rows.model == model).to_numpy()]
     ax.plot(curves, color=colour, lw=1, alpha=0.5)
-    ax.plot(np.median(curves, axis=1), color=colour, lw=2.5, label=f"{model} (median)")
+    ax.plot(
+        np.median(curves, axis=1), color=colour, lw=2.5, label=f"{model} (median)"
+    )
 ax.axhline(choices.benchmark, color="black", ls=":", label="benchmark")
 ax.legend()
 plots.label(ax, f"{dataset}: training accuracy", "epoch", "accuracy (share)")
@@ -114,7 +147,10 @@ plots.label(ax, f"{dataset}: training accuracy", "epoch", "accuracy (share)")
 
 # %%
 best = (
-    rows[rows.seed.isin(seeds[:5])].sort_values(["accuracy", "epoch"], ascending=[False, True]).groupby("model").first()
+    rows[rows.seed.isin(seeds[:5])]
+    .sort_values(["accuracy", "epoch"], ascending=[False, True])
+    .groupby("model")
+    .first()
 )
 table = pd.DataFrame({
     ("accuracy", "paper"): paper.printed(dataset).accuracy,
@@ -129,7 +165,9 @@ table = pd.DataFrame({
 for column in ("accuracy", "epoch", "f1", "weights"):
     intervals = rows.groupby("model")[column].apply(results.interval)
     table[(column, "mean")] = [intervals[m][0] for m in table.index]
-    table[(column, "± 95 %")] = [intervals[m][2] - intervals[m][0] for m in table.index]
+    table[(column, "± 95 %")] = [
+        intervals[m][2] - intervals[m][0] for m in table.index
+    ]
 table.sort_index(axis=1).round(4)
 
 # %% [markdown]
@@ -140,14 +178,31 @@ table.sort_index(axis=1).round(4)
 # %% mystnb={"figure": {"caption": "Pruned minus dense, one point a seed, with the mean and its 95 % interval.", "name": "fig-paired"}, "image": {"alt": "Two panels of paired differences, accuracy and epochs, for the four pruned models, with a dotted line at zero."}}
 wide = rows.pivot(index="seed", columns="model", values=["accuracy", "epoch"])
 pruned = list(masks)[1:]
-differences = {(q, m): wide[q][m] - wide[q]["dense"] for q in ("accuracy", "epoch") for m in pruned}
+differences = {
+    (q, m): wide[q][m] - wide[q]["dense"]
+    for q in ("accuracy", "epoch")
+    for m in pruned
+}
 figure, axes = plots.panels(2, figsize=(10, 3.5))
 for ax, quantity, unit in zip(axes, ("accuracy", "epoch"), ("share", "epochs")):
     for x, model in enumerate(pruned):
         d = differences[quantity, model]
         mean, low, high = results.interval(d)
-        ax.scatter(np.full(len(d), x), d, color=plots.MODELS[model], marker=plots.MARKERS[model], alpha=0.6)
-        ax.errorbar(x + 0.2, mean, [[mean - low], [high - mean]], fmt="o", color="black", capsize=4)
+        ax.scatter(
+            np.full(len(d), x),
+            d,
+            color=plots.MODELS[model],
+            marker=plots.MARKERS[model],
+            alpha=0.6,
+        )
+        ax.errorbar(
+            x + 0.2,
+            mean,
+            [[mean - low], [high - mean]],
+            fmt="o",
+            color="black",
+            capsize=4,
+        )
     ax.axhline(0, color="black", ls=":", lw=1)
     ax.set_xticks(range(len(pruned)), pruned)
     plots.label(ax, f"{dataset}: {quantity}", "", f"pruned − dense ({unit})")
@@ -158,17 +213,28 @@ for ax, quantity, unit in zip(axes, ("accuracy", "epoch"), ("share", "epochs")):
 
 # %% tags=["hide-input"]
 by = lambda column: rows.pivot(index="seed", columns="model", values=column)
-accuracy, f1, weights, adds = (by(column) for column in ("accuracy", "f1", "weights", "multiply_adds"))
+accuracy, f1, weights, adds = (
+    by(column) for column in ("accuracy", "f1", "weights", "multiply_adds")
+)
 overfit, epochs = by("train_accuracy") - accuracy, by("epoch") + 1
-epochs = epochs.fillna(len(runs.train_accuracy)).where(epochs.notna().any(axis=1), axis=0)
+epochs = epochs.fillna(len(runs.train_accuracy)).where(
+    epochs.notna().any(axis=1), axis=0
+)
 won = (accuracy["FT"] >= accuracy["dense"]) & (epochs["FT"] < epochs["dense"])
-spent = choices.partial_epochs * weights.dense + epochs.PT * weights.PT  # the first epochs of PT are dense
+spent = (
+    choices.partial_epochs * weights.dense + epochs.PT * weights.PT
+)  # the first epochs of PT are dense
 
 
 def beside_print(model):
     """Best accuracy minus the printed one, and one test sample; NaN where nothing is printed."""
     printed = paper.printed(dataset).accuracy[model]
-    found = pd.Series({"found − printed": best.accuracy[model] - printed, "one test sample": 1 / len(split.y_test)})
+    found = pd.Series(
+        {
+            "found − printed": best.accuracy[model] - printed,
+            "one test sample": 1 / len(split.y_test),
+        }
+    )
     return found if np.isfinite(printed) else np.nan * found
 
 

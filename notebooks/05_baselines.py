@@ -41,12 +41,16 @@ seeds: list = [0, 1]  # whole numbers; one network a seed
 draws: int = 10  # random masks a seed
 alpha: float = None  # level of LEGC's test; None: the protocol's
 rule: str = None  # noncausal (prune what does not predict the error) or causal (the reverse); None: the protocol's
-out_dir: str = "results"  # folder for the rows: CSV, and JSON that says where they came from
+out_dir: str = (
+    "results"  # folder for the rows: CSV, and JSON that says where they came from
+)
 
 # %%
 from study import parameters
 
-choices = parameters.check(globals(), "dataset protocol seeds draws alpha rule out_dir")
+choices = parameters.check(
+    globals(), "dataset protocol seeds draws alpha rule out_dir"
+)
 
 # %%
 import numpy as np
@@ -59,7 +63,9 @@ plots.use_style()
 split = datasets.load(dataset, choices)
 selection.horizon(split, choices, "FT")  # must be possible
 n_weights = training.count_weights(training.layer_sizes(split, choices.hidden))
-print(f"{dataset}: {n_weights} weights, {draws} random masks for each of seeds {seeds}")
+print(
+    f"{dataset}: {n_weights} weights, {draws} random masks for each of seeds {seeds}"
+)
 
 # %% [markdown]
 # ## Masks of equal size
@@ -67,8 +73,12 @@ print(f"{dataset}: {n_weights} weights, {draws} random masks for each of seeds {
 # %%
 chosen = selection.find_masks(split, choices.hidden, seeds, choices, "FT")
 legc = chosen.masks
-magnitude = rankings.magnitude_masks(legc, chosen.runs.final_weights, chosen.candidates)
-drawn = lambda draw: rankings.random_masks(legc, [1000 * seed + draw for seed in seeds], chosen.candidates)
+magnitude = rankings.magnitude_masks(
+    legc, chosen.runs.final_weights, chosen.candidates
+)
+drawn = lambda draw: rankings.random_masks(
+    legc, [1000 * seed + draw for seed in seeds], chosen.candidates
+)
 random = [drawn(draw) for draw in range(draws)]
 models = ["dense", "FT", "magnitude"] + ["random"] * draws
 masks = np.stack([np.ones_like(legc), legc, magnitude, *random], axis=1)
@@ -80,9 +90,19 @@ rows.insert(1, "model", np.array(models)[rows["mask"]])
 rows["draw"] = (rows.pop("mask") - models.index("random")).clip(lower=0)
 rows["weights"] = masks.sum(axis=2).ravel()
 results.save(
-    rows, "05_baselines", dataset, protocol, out_dir, seeds=seeds, draws=draws, alpha=choices.alpha, rule=choices.rule
+    rows,
+    "05_baselines",
+    dataset,
+    protocol,
+    out_dir,
+    seeds=seeds,
+    draws=draws,
+    alpha=choices.alpha,
+    rule=choices.rule,
 )
-summary = rows.groupby("model")[["epoch", "accuracy", "f1", "reached", "weights"]].mean()
+summary = rows.groupby("model")[
+    ["epoch", "accuracy", "f1", "reached", "weights"]
+].mean()
 summary.round(4)
 
 # %% mystnb={"figure": {"caption": "Where LEGCNet-FT and magnitude pruning fall among random masks of the same size.", "name": "fig-among"}, "image": {"alt": "Two panels, one column a seed: test accuracy and epochs of random masks as small points, with LEGCNet-FT, magnitude and dense as larger markers."}}
@@ -91,20 +111,39 @@ for ax, quantity, unit in zip(axes, ("accuracy", "epoch"), ("share", "from 0")):
     for model in ("random", "dense", "magnitude", "FT"):
         part = rows[rows.model == model]
         size = 15 if model == "random" else 60
-        x = part.seed.map(seeds.index) + (np.linspace(-0.2, 0.2, len(part)) if model == "random" else 0)
-        ax.scatter(x, part[quantity], s=size, color=plots.MODELS[model], marker=plots.MARKERS[model], label=model)
+        x = part.seed.map(seeds.index) + (
+            np.linspace(-0.2, 0.2, len(part)) if model == "random" else 0
+        )
+        ax.scatter(
+            x,
+            part[quantity],
+            s=size,
+            color=plots.MODELS[model],
+            marker=plots.MARKERS[model],
+            label=model,
+        )
     ax.set_xticks(range(len(seeds)), seeds)
     ax.legend()
-    plots.label(ax, f"{dataset}: {quantity} at the stop", "seed", f"{quantity} ({unit})")
+    plots.label(
+        ax, f"{dataset}: {quantity} at the stop", "seed", f"{quantity} ({unit})"
+    )
 # %% [markdown]
 # ## Beside the paper
 
 # %%
-best = rows.sort_values(["accuracy", "epoch"], ascending=[False, True]).groupby("model").first()
+best = (
+    rows.sort_values(["accuracy", "epoch"], ascending=[False, True])
+    .groupby("model")
+    .first()
+)
 order = ["dense", "FT", "random", "magnitude"]
-table = pd.concat({"paper": paper.printed(dataset), "best": best[["weights", "epoch", "accuracy", "f1"]]}, axis=1).loc[
-    order
-]
+table = pd.concat(
+    {
+        "paper": paper.printed(dataset),
+        "best": best[["weights", "epoch", "accuracy", "f1"]],
+    },
+    axis=1,
+).loc[order]
 table.swaplevel(axis=1).sort_index(axis=1).round(4)
 
 # %% [markdown]
@@ -118,7 +157,9 @@ table.swaplevel(axis=1).sort_index(axis=1).round(4)
 def rank(part, quantity, sign):
     """Share of a seed's random masks that its LEGCNet-FT beats; sign +1 if larger is better."""
     values = sign * part[quantity].fillna(np.inf)
-    return results.share_beaten(values[part.model == "FT"].iloc[0], values[part.model == "random"])
+    return results.share_beaten(
+        values[part.model == "FT"].iloc[0], values[part.model == "random"]
+    )
 
 
 beaten = pd.DataFrame({
@@ -128,7 +169,9 @@ beaten = pd.DataFrame({
 beaten.round(3)
 
 # %% tags=["hide-input"]
-accuracy = rows.pivot_table(index="seed", columns="model", values="accuracy")  # of a seed's random masks, the mean
+accuracy = rows.pivot_table(
+    index="seed", columns="model", values="accuracy"
+)  # of a seed's random masks, the mean
 over = {name: accuracy["FT"] - accuracy[name] for name in ("random", "magnitude")}
 evidence.save(
     {f"{name}_alike": over[name] for name in over} | {f"superior_{name}": over[name] for name in over},
@@ -136,10 +179,19 @@ evidence.save(
 )  # fmt: skip
 
 # %% tags=["hide-input", "nbval-ignore-output"]
-facts = dict(n_seeds=len(seeds), draws=draws, pruned=(n_weights - legc.sum(axis=1)).mean(), n_weights=n_weights)
+facts = dict(
+    n_seeds=len(seeds),
+    draws=draws,
+    pruned=(n_weights - legc.sum(axis=1)).mean(),
+    n_weights=n_weights,
+)
 for quantity in beaten:
     mean, low, high = results.interval(beaten[quantity])
-    facts |= {quantity: 100 * mean, f"{quantity}_low": 100 * low, f"{quantity}_high": 100 * high}
+    facts |= {
+        quantity: 100 * mean,
+        f"{quantity}_low": 100 * low,
+        f"{quantity}_high": 100 * high,
+    }
 facts["empty"] = ((~legc).sum(axis=1) == 0).sum()
 results.publish(facts)
 

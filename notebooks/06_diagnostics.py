@@ -41,7 +41,9 @@ protocol: str = "published"  # published (the paper, oddities included) or corre
 seeds: list = [0, 1]  # whole numbers; one network a seed
 alpha: float = None  # level of LEGC's test; None: the protocol's
 rule: str = None  # noncausal (prune what does not predict the error) or causal (the reverse); None: the protocol's
-out_dir: str = "results"  # folder for the rows: CSV, and JSON that says where they came from
+out_dir: str = (
+    "results"  # folder for the rows: CSV, and JSON that says where they came from
+)
 
 # %%
 from study import parameters
@@ -64,8 +66,13 @@ plots.use_style()
 split = datasets.load(dataset, choices)
 n_features = split.X_train.shape[1]
 if n_features > importance.MAX_EXACT:
-    raise ValueError(f"dataset={dataset!r} has {n_features} inputs; allowed: up to {importance.MAX_EXACT}")
-selection.horizon(split, choices, "FT"), selection.horizon(split, choices, "PT")  # both must be possible
+    raise ValueError(
+        f"dataset={dataset!r} has {n_features} inputs; allowed: up to {importance.MAX_EXACT}"
+    )
+(
+    selection.horizon(split, choices, "FT"),
+    selection.horizon(split, choices, "PT"),
+)  # both must be possible
 layers = training.layer_sizes(split, choices.hidden)
 print(f"{dataset}: network {layers}, seeds {seeds}")
 
@@ -83,23 +90,34 @@ runs = training.train_ensemble(
 # %%
 def network(seed, model):
     """The trained network of a seed and model, as a torch module."""
-    at = runs.members.query("seed == @seed and mask == @list(@masks).index(@model)").index[0]
-    return networks.mlp(runs.final_weights[at], runs.final_biases[at], layers, choices.output)
+    at = runs.members.query(
+        "seed == @seed and mask == @list(@masks).index(@model)"
+    ).index[0]
+    return networks.mlp(
+        runs.final_weights[at], runs.final_biases[at], layers, choices.output
+    )
 
 
 values = {
     (seed, model): importance.shap_values(network(seed, model), split.X_train, split.X_test)
     for seed in seeds for model in masks
 }  # fmt: skip
-by_model = {key: importance.shap_importance(v, split.feature_names) for key, v in values.items()}
+by_model = {
+    key: importance.shap_importance(v, split.feature_names)
+    for key, v in values.items()
+}
 
 # %% mystnb={"figure": {"caption": "Mean absolute SHAP value of every feature, averaged over seeds, for the five networks.", "name": "fig-importance"}, "image": {"alt": "Grouped bar chart of mean absolute SHAP value per feature for dense, FT, PT, random and magnitude networks."}}
-bars = pd.DataFrame({m: sum(by_model[s, m] for s in seeds) / len(seeds) for m in masks})
+bars = pd.DataFrame(
+    {m: sum(by_model[s, m] for s in seeds) / len(seeds) for m in masks}
+)
 bars = bars.sort_values("dense", ascending=False)
 figure, (ax,) = plots.panels(figsize=(9, 4))
 bars.plot.bar(ax=ax, color=[plots.MODELS[m] for m in bars], width=0.8)
 ax.tick_params(axis="x", rotation=30)
-plots.label(ax, f"{dataset}: feature importance", "feature", "mean |SHAP| (output units)")
+plots.label(
+    ax, f"{dataset}: feature importance", "feature", "mean |SHAP| (output units)"
+)
 # %% [markdown]
 # The bars average over samples. The swarms show every test sample of the first seed, network by network, features in the
 # dense network's order: a feature whose colours change sides has changed its meaning.
@@ -109,7 +127,9 @@ order = [split.feature_names.index(name) for name in bars.index]
 figure, axes = plots.panels(len(masks), figsize=(15, 0.5 * n_features + 1.5))
 for ax, model in zip(axes, masks):
     explained = shap.Explanation(
-        values[seeds[0], model][:, order, 0], data=split.X_test[:, order], feature_names=list(bars.index)
+        values[seeds[0], model][:, order, 0],
+        data=split.X_test[:, order],
+        feature_names=list(bars.index),
     )
     shap.plots.beeswarm(
         explained, ax=ax, order=np.arange(n_features), max_display=n_features, plot_size=None, show=False, s=8,
@@ -133,7 +153,16 @@ rows += [
     for a, b in combinations(seeds, 2)
 ]  # fmt: skip
 rows = pd.DataFrame(rows)
-results.save(rows, "06_diagnostics", dataset, protocol, out_dir, seeds=seeds, alpha=choices.alpha, rule=choices.rule)
+results.save(
+    rows,
+    "06_diagnostics",
+    dataset,
+    protocol,
+    out_dir,
+    seeds=seeds,
+    alpha=choices.alpha,
+    rule=choices.rule,
+)
 agreement = rows.groupby("model")[["spearman", "kendall", "top3"]].mean()
 agreement.round(3)
 
@@ -141,11 +170,33 @@ agreement.round(3)
 # %% mystnb={"figure": {"caption": "Rank agreement of feature importance with the dense parent, one point a seed (or pair of seeds), and the mean.", "name": "fig-agreement"}, "image": {"alt": "Strip plot of Spearman correlation for FT, PT, random, magnitude, and dense networks of other seeds."}}
 figure, (ax,) = plots.panels(figsize=(8, 3.5))
 colours = plots.MODELS | {"dense, other seed": plots.MODELS["dense"]}
-sns.stripplot(rows, x="spearman", y="model", hue="model", palette=colours, alpha=0.5, ax=ax, legend=False)
-ax.scatter(agreement.spearman.loc[rows.model.unique()], range(rows.model.nunique()), color="black", marker="|", s=300)
-plots.label(ax, f"{dataset}: agreement with the dense network", "Spearman correlation of mean |SHAP|", "")
+sns.stripplot(
+    rows,
+    x="spearman",
+    y="model",
+    hue="model",
+    palette=colours,
+    alpha=0.5,
+    ax=ax,
+    legend=False,
+)
+ax.scatter(
+    agreement.spearman.loc[rows.model.unique()],
+    range(rows.model.nunique()),
+    color="black",
+    marker="|",
+    s=300,
+)
+plots.label(
+    ax,
+    f"{dataset}: agreement with the dense network",
+    "Spearman correlation of mean |SHAP|",
+    "",
+)
 # %% tags=["hide-input"]
-agree = rows.pivot_table(index="seed", columns="model", values="spearman", dropna=False)
+agree = rows.pivot_table(
+    index="seed", columns="model", values="spearman", dropna=False
+)
 others = agree["dense, other seed"].mean() if len(seeds) > 1 else np.nan
 evidence.save({
     "explained": agree["FT"] - others, "explained_partial": agree["PT"] - others,
@@ -154,7 +205,9 @@ evidence.save({
 }, "06_diagnostics", dataset, protocol, out_dir)  # fmt: skip
 
 # %% tags=["hide-input", "nbval-ignore-output"]
-wide = rows[rows.model != "dense, other seed"].pivot(index="seed", columns="model", values="spearman")
+wide = rows[rows.model != "dense, other seed"].pivot(
+    index="seed", columns="model", values="spearman"
+)
 above = wide.sub(wide["random"], axis=0)
 results.publish(dict(
     ft=agreement.spearman["FT"], pt=agreement.spearman["PT"], random=agreement.spearman["random"],

@@ -39,7 +39,9 @@ protocol: str = "published"  # published (the paper, oddities included) or corre
 seeds: list = [0]  # whole numbers; one network a seed
 alpha: float = None  # level of LEGC's test; None: the protocol's
 rule: str = None  # noncausal (prune what does not predict the error) or causal (the reverse); None: the protocol's
-out_dir: str = "results"  # folder for the rows: CSV, and JSON that says where they came from
+out_dir: str = (
+    "results"  # folder for the rows: CSV, and JSON that says where they came from
+)
 
 # %%
 from study import parameters
@@ -57,10 +59,17 @@ plots.use_style()
 split = datasets.load(dataset, choices)
 layers = training.layer_sizes(split, choices.hidden)
 if min(min(pair) for pair in zip(layers, layers[1:])) < 8:
-    raise ValueError(f"dataset={dataset!r} has layers {layers}; allowed: at least 8 units in every layer")
-selection.horizon(split, choices, "FT"), selection.horizon(split, choices, "PT")  # both must be possible
+    raise ValueError(
+        f"dataset={dataset!r} has layers {layers}; allowed: at least 8 units in every layer"
+    )
+(
+    selection.horizon(split, choices, "FT"),
+    selection.horizon(split, choices, "PT"),
+)  # both must be possible
 slices = training.layer_slices(layers)
-print(f"{dataset}: network {layers}, {len(split.y_train)} training images, seeds {seeds}")
+print(
+    f"{dataset}: network {layers}, {len(split.y_train)} training images, seeds {seeds}"
+)
 
 # %% [markdown]
 # ## Five networks, trained to the end
@@ -72,8 +81,12 @@ runs = training.train_ensemble(
     epochs=choices.recorded_epochs,
 )  # fmt: skip
 members = runs.members.assign(model=np.array(list(masks))[runs.members["mask"]])
-layer_weights = lambda flat: [flat[where].reshape(shape) for where, _, shape in slices]
-accuracy = pd.Series(runs.test_accuracy[-1], index=members.model).groupby(level=0).mean()
+layer_weights = lambda flat: [
+    flat[where].reshape(shape) for where, _, shape in slices
+]
+accuracy = (
+    pd.Series(runs.test_accuracy[-1], index=members.model).groupby(level=0).mean()
+)
 print(accuracy.round(3).to_dict())
 
 
@@ -106,10 +119,18 @@ rows = pd.DataFrame(rows)
 # %% tags=["nbval-ignore-output"]
 first = rows[rows.seed == seeds[0]].set_index(["model", "layer"])
 table4 = paper.TABLE_4.rename(columns=lambda c: f"{c[:-2]}|{c[-1]}")
-table4.columns = pd.MultiIndex.from_tuples([tuple(c.split("|")) for c in table4.columns])
-printed = table4.stack(future_stack=True).rename_axis(["model", "layer"]).reset_index()
-printed = printed.astype({"layer": int}).set_index(["model", "layer"]).add_prefix("paper ")
-shown = first[["eigenvalues", "in_tail", "alpha", "low", "high", "alpha_w"]].join(printed)
+table4.columns = pd.MultiIndex.from_tuples(
+    [tuple(c.split("|")) for c in table4.columns]
+)
+printed = (
+    table4.stack(future_stack=True).rename_axis(["model", "layer"]).reset_index()
+)
+printed = (
+    printed.astype({"layer": int}).set_index(["model", "layer"]).add_prefix("paper ")
+)
+shown = first[["eigenvalues", "in_tail", "alpha", "low", "high", "alpha_w"]].join(
+    printed
+)
 shown.round(2)
 
 # %% mystnb={"figure": {"caption": "Spectra (blue) and the spectra of the same weights shuffled (orange outline), for each layer and network of the first seed. The dashed line is the largest shuffled eigenvalue, the spike of Figure 2.", "name": "fig-spectra"}, "image": {"alt": "Grid of histograms of log eigenvalues, three layers by five networks, with shuffled spectra overlaid and a dashed line at the largest shuffled eigenvalue."}}
@@ -118,12 +139,27 @@ for m, model in enumerate(masks):
     at = members.index[(members.model == model) & (members.seed == seeds[0])][0]
     for layer, W in enumerate(layer_weights(runs.final_weights[at]), start=1):
         ax, rng = grid[layer - 1][m], np.random.default_rng([seeds[0], at, layer])
-        values, shuffled = np.log10(spectra.eigenvalues(W)), np.log10(spectra.shuffled_eigenvalues(W, rng))
+        values, shuffled = (
+            np.log10(spectra.eigenvalues(W)),
+            np.log10(spectra.shuffled_eigenvalues(W, rng)),
+        )
         bins = np.histogram_bin_edges(np.concatenate([values, shuffled]), 25)
         ax.hist(values, bins, color=plots.LAYERS[0], alpha=0.7, label="trained")
-        ax.hist(shuffled, bins, histtype="step", lw=1.5, color=plots.LAYERS[1], label="shuffled")
+        ax.hist(
+            shuffled,
+            bins,
+            histtype="step",
+            lw=1.5,
+            color=plots.LAYERS[1],
+            label="shuffled",
+        )
         ax.axvline(shuffled[-1], color=plots.LAYERS[1], ls="--")
-        plots.label(ax, f"{model}, layer {layer}", r"$\log_{10}\lambda$", "" if m else "eigenvalues (number)")
+        plots.label(
+            ax,
+            f"{model}, layer {layer}",
+            r"$\log_{10}\lambda$",
+            "" if m else "eigenvalues (number)",
+        )
 _ = grid[0][0].legend(fontsize="small")
 # %% mystnb={"figure": {"caption": "The tails on logarithmic axes: share of eigenvalues at least as large, with the fitted power law over the eigenvalues it rests on.", "name": "fig-tails"}, "image": {"alt": "Grid of log-log plots of the complementary distribution of eigenvalues with fitted straight tails, three layers by five networks."}}
 figure, grid = plots.grid(len(slices), len(masks), figsize=(15, 8))
@@ -132,11 +168,24 @@ for m, model in enumerate(masks):
     for layer, W in enumerate(layer_weights(runs.final_weights[at]), start=1):
         values, ax = spectra.eigenvalues(W), grid[layer - 1][m]
         exponent, smallest, n = spectra.tail_fit(values)
-        ax.loglog(values, 1 - np.arange(len(values)) / len(values), "o", ms=3, color=plots.LAYERS[0])
+        ax.loglog(
+            values,
+            1 - np.arange(len(values)) / len(values),
+            "o",
+            ms=3,
+            color=plots.LAYERS[0],
+        )
         tail = values[-n:]
-        ax.loglog(tail, n / len(values) * (tail / smallest) ** (1 - exponent), color=plots.LAYERS[1])
+        ax.loglog(
+            tail,
+            n / len(values) * (tail / smallest) ** (1 - exponent),
+            color=plots.LAYERS[1],
+        )
         plots.label(
-            ax, f"{model}, layer {layer}: α = {exponent:.2f} (n = {n})", "eigenvalue λ", "" if m else "share ≥ λ"
+            ax,
+            f"{model}, layer {layer}: α = {exponent:.2f} (n = {n})",
+            "eigenvalue λ",
+            "" if m else "share ≥ λ",
         )
 
 # %% [markdown]
@@ -152,10 +201,29 @@ for k in range(n_control):
     fresh, _ = training.initial_parameters(layers, 10_000 + k, choices)
     for layer, W in enumerate(layer_weights(fresh), start=1):
         power_law = np.sort(1 + rng.pareto(true_alpha - 1, min(W.shape)))
-        for model, values in (("untrained", spectra.eigenvalues(W)), ("power law", power_law)):
-            control.append(dict(seed=k, model=model, layer=layer, alpha=spectra.tail_fit(values)[0]))
+        for model, values in (
+            ("untrained", spectra.eigenvalues(W)),
+            ("power law", power_law),
+        ):
+            control.append(
+                dict(
+                    seed=k,
+                    model=model,
+                    layer=layer,
+                    alpha=spectra.tail_fit(values)[0],
+                )
+            )
 rows = pd.concat([rows, pd.DataFrame(control)], ignore_index=True)
-results.save(rows, "07_weightwatcher", dataset, protocol, out_dir, seeds=seeds, alpha=choices.alpha, rule=choices.rule)
+results.save(
+    rows,
+    "07_weightwatcher",
+    dataset,
+    protocol,
+    out_dir,
+    seeds=seeds,
+    alpha=choices.alpha,
+    rule=choices.rule,
+)
 guide = rows.alpha.between(paper.ALPHA_LOW, paper.ALPHA_HIGH)
 by_kind = ["model", "layer"]
 inside = 100 * guide.groupby([rows[k] for k in by_kind], sort=False).mean().unstack()
@@ -170,12 +238,25 @@ for layer, ax in enumerate(axes, start=1):
     here = rows[rows.layer == layer]
     ax.axhspan(paper.ALPHA_LOW, paper.ALPHA_HIGH, color="0.9", zorder=0)
     kinds = {"untrained": 1, "power law": 2}
-    ax.boxplot([here.alpha[here.model == k] for k in kinds], tick_labels=list(kinds), whis=(2.5, 97.5), sym="")
+    ax.boxplot(
+        [here.alpha[here.model == k] for k in kinds],
+        tick_labels=list(kinds),
+        whis=(2.5, 97.5),
+        sym="",
+    )
     for m, (model, colour) in enumerate(plots.MODELS.items()):
         alphas = here.alpha[here.model == model]
-        ax.scatter(np.full(len(alphas), 2.8 + 0.15 * m), alphas, color=colour, marker=plots.MARKERS[model], label=model)
+        ax.scatter(
+            np.full(len(alphas), 2.8 + 0.15 * m),
+            alphas,
+            color=colour,
+            marker=plots.MARKERS[model],
+            label=model,
+        )
     ax.set_xticks([1, 2, 3.1], [*kinds, "trained"])
-    plots.label(ax, f"layer {layer}: {min(slices[layer - 1][2])} eigenvalues", "", "alpha")
+    plots.label(
+        ax, f"layer {layer}: {min(slices[layer - 1][2])} eigenvalues", "", "alpha"
+    )
 _ = axes[0].legend(fontsize="small")
 # %% tags=["hide-input"]
 three = rows[rows.model.isin(["dense", "FT", "PT"])]

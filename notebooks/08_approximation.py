@@ -38,7 +38,9 @@
 dataset: str = "cancer"  # cancer, titanic, banknote, iris, iris3f, vowel, mnist5k, mnist, wine, wdbc or digits
 protocol: str = "published"  # published (the paper, oddities included) or corrected
 seeds: list = [0, 1]  # whole numbers; one network a seed
-out_dir: str = "results"  # folder for the rows: CSV, and JSON that says where they came from
+out_dir: str = (
+    "results"  # folder for the rows: CSV, and JSON that says where they came from
+)
 
 # %%
 from study import parameters
@@ -59,10 +61,14 @@ split = datasets.load(dataset, choices)
 layers = training.layer_sizes(split, choices.hidden)
 n_in, n_out = layers[0], layers[-1]
 masks = selection.find_masks(split, choices.hidden, seeds, choices, "FT").masks
-pruned_number = max(1, round((~masks).sum(axis=1).mean()))  # no seed may have pruned anything
+pruned_number = max(
+    1, round((~masks).sum(axis=1).mean())
+)  # no seed may have pruned anything
 share = pruned_number / masks.shape[1]
 widths, draws, starts = [8, 32, 128, 512, 2048], 12, 6
-print(f"{dataset}: LEGCNet-FT prunes {pruned_number} of {masks.shape[1]} weights (mean of seeds {seeds})")
+print(
+    f"{dataset}: LEGCNet-FT prunes {pruned_number} of {masks.shape[1]} weights (mean of seeds {seeds})"
+)
 
 # %% [markdown]
 # ## Wide networks, pruned like ours
@@ -76,10 +82,17 @@ print(f"{dataset}: LEGCNet-FT prunes {pruned_number} of {masks.shape[1]} weights
 def pruned_pairs(h, how, regime, rng):
     """Dense and pruned weights of `draws` networks: ((W1, W2), (V1, V2)), W1 (draws, h, n_in), W2 (draws, n_out, h)."""
     bound = lambda a, b: 1 / np.sqrt(max(a, b))  # the theorem's K = 1
-    dense = [rng.uniform(-bound(a, b), bound(a, b), (draws, b, a)) for a, b in ((n_in, h), (h, n_out))]
+    dense = [
+        rng.uniform(-bound(a, b), bound(a, b), (draws, b, a))
+        for a, b in ((n_in, h), (h, n_out))
+    ]
     flat = np.hstack([W.reshape(draws, -1) for W in dense])
-    count = pruned_number if regime == "number" else max(1, round(share * flat.shape[1]))
-    order = np.argsort(np.abs(flat) if how == "magnitude" else rng.random(flat.shape), axis=1)
+    count = (
+        pruned_number if regime == "number" else max(1, round(share * flat.shape[1]))
+    )
+    order = np.argsort(
+        np.abs(flat) if how == "magnitude" else rng.random(flat.shape), axis=1
+    )
     np.put_along_axis(flat, order[:, :count], 0.0, axis=1)
     V1, V2 = np.split(flat, [h * n_in], axis=1)
     sparse = V1.reshape(draws, h, n_in), V2.reshape(draws, n_out, h)
@@ -94,7 +107,10 @@ def pruned_pairs(h, how, regime, rng):
 # %%
 def distance(x, dense, sparse):
     """‖f_s(x) − f_d(x)‖ at points x (draws, starts, n_in): (draws, starts)."""
-    out = [torch.sigmoid(x @ W1.transpose(1, 2)) @ W2.transpose(1, 2) for W1, W2 in (dense, sparse)]
+    out = [
+        torch.sigmoid(x @ W1.transpose(1, 2)) @ W2.transpose(1, 2)
+        for W1, W2 in (dense, sparse)
+    ]
     return (out[1] - out[0]).norm(dim=-1)
 
 
@@ -107,7 +123,9 @@ def supremum(dense, sparse, rng, steps=60):
         d = distance(x, dense, sparse)
         best = torch.maximum(best, d.detach().amax(dim=1))
         (slope,) = torch.autograd.grad(d.sum(), x)
-        x = x + 0.5 * 0.95**step * slope / slope.norm(dim=-1, keepdim=True).clamp(min=1e-12)
+        x = x + 0.5 * 0.95**step * slope / slope.norm(dim=-1, keepdim=True).clamp(
+            min=1e-12
+        )
     return best.numpy()
 
 
@@ -121,7 +139,16 @@ rows = pd.concat(
     ],
     ignore_index=True,
 )  # fmt: skip
-results.save(rows, "08_approximation", dataset, protocol, out_dir, seeds=seeds, share=share, number=pruned_number)
+results.save(
+    rows,
+    "08_approximation",
+    dataset,
+    protocol,
+    out_dir,
+    seeds=seeds,
+    share=share,
+    number=pruned_number,
+)
 rows.groupby(["regime", "how", "width"]).distance.mean().unstack("width").round(4)
 
 # %% mystnb={"figure": {"caption": "Largest distance found in the unit ball between dense and pruned network, by width: one point a draw, lines through the means.", "name": "fig-distance"}, "image": {"alt": "Two log-log panels of distance against width, one for a fixed share and one for a fixed number of pruned weights, random and magnitude pruning."}}
@@ -129,10 +156,23 @@ figure, axes = plots.panels(2, figsize=(10, 4), sharey=True)
 for ax, (regime, part) in zip(axes, rows.groupby("regime", sort=False)):
     for how, curve in part.groupby("how", sort=False):
         mean = curve.groupby("width").distance.mean()
-        ax.scatter(curve.width, curve.distance, color=plots.MODELS[how], alpha=0.3, s=12)
-        ax.loglog(mean.index, mean, color=plots.MODELS[how], marker=plots.MARKERS[how], label=how)
+        ax.scatter(
+            curve.width, curve.distance, color=plots.MODELS[how], alpha=0.3, s=12
+        )
+        ax.loglog(
+            mean.index,
+            mean,
+            color=plots.MODELS[how],
+            marker=plots.MARKERS[how],
+            label=how,
+        )
     ax.legend()
-    plots.label(ax, f"{dataset}: fixed {regime} pruned", "width h (units)", "sup of ‖f_s − f_d‖")
+    plots.label(
+        ax,
+        f"{dataset}: fixed {regime} pruned",
+        "width h (units)",
+        "sup of ‖f_s − f_d‖",
+    )
 
 # %% [markdown]
 # ## The slope
@@ -145,16 +185,28 @@ def slope(part):
     """Slope of log distance against log width, with its 95 % interval."""
     fit = stats.linregress(np.log(part.width), np.log(part.distance))
     half = stats.t.ppf(0.975, len(part) - 2) * fit.stderr
-    return pd.Series({"slope": fit.slope, "low": fit.slope - half, "high": fit.slope + half})
+    return pd.Series(
+        {"slope": fit.slope, "low": fit.slope - half, "high": fit.slope + half}
+    )
 
 
-slopes = rows.groupby(["regime", "how"], sort=False)[["width", "distance"]].apply(slope)
+slopes = rows.groupby(["regime", "how"], sort=False)[["width", "distance"]].apply(
+    slope
+)
 slopes.round(3)
 
 # %% tags=["hide-input"]
-part = rows[(rows.regime == "share") & (rows.how == "random")].pivot(index="width", columns="draw", values="distance")
+part = rows[(rows.regime == "share") & (rows.how == "random")].pivot(
+    index="width", columns="draw", values="distance"
+)
 falls = -np.polyfit(np.log(part.index), np.log(part), 1)[0]  # one slope a draw
-evidence.save({"approximation": pd.Series(falls, part.columns)}, "08_approximation", dataset, protocol, out_dir)
+evidence.save(
+    {"approximation": pd.Series(falls, part.columns)},
+    "08_approximation",
+    dataset,
+    protocol,
+    out_dir,
+)
 
 # %% [markdown]
 # ## Lipschitz, but with which constant?
@@ -165,10 +217,18 @@ evidence.save({"approximation": pd.Series(falls, part.columns)}, "08_approximati
 # %%
 derivative = lambda z: special.expit(z) * (1 - special.expit(z))
 steepest = optimize.minimize_scalar(
-    lambda z: -derivative(z), bounds=(-5, 5), method="bounded", options={"xatol": 1e-10}
+    lambda z: -derivative(z),
+    bounds=(-5, 5),
+    method="bounded",
+    options={"xatol": 1e-10},
 )
-constant, lemma = derivative(steepest.x), 1.0 * 1.0  # sup σ times sup (1 - σ), as in the proof
-print(f"largest derivative {constant:.6f} at z = {abs(steepest.x):.6f}; the proof's bound {lemma:.0f}")
+constant, lemma = (
+    derivative(steepest.x),
+    1.0 * 1.0,
+)  # sup σ times sup (1 - σ), as in the proof
+print(
+    f"largest derivative {constant:.6f} at z = {abs(steepest.x):.6f}; the proof's bound {lemma:.0f}"
+)
 
 # %% tags=["hide-input", "nbval-ignore-output"]
 facts = dict(pruned=pruned_number, share=100 * share, draws=draws, widest=max(widths), constant=constant,

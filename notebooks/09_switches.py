@@ -36,7 +36,9 @@
 dataset: str = "cancer"  # cancer, titanic, banknote, iris, iris3f, vowel, mnist5k, mnist, wine, wdbc or digits
 protocol: str = "published"  # published (the paper, oddities included) or corrected
 seeds: list = [0, 1]  # whole numbers; one network a seed
-out_dir: str = "results"  # folder for the rows: CSV, and JSON that says where they came from
+out_dir: str = (
+    "results"  # folder for the rows: CSV, and JSON that says where they came from
+)
 
 # %%
 from study import parameters
@@ -55,7 +57,9 @@ split = datasets.load(dataset, choices)
 changed = audit.switches(choices)
 for each in changed.values():
     selection.horizon(split, each, "FT")  # all must be possible
-print(f"{dataset}: {len(split.y_test)} test samples, {len(changed) - 1} fields to switch, seeds {seeds}")
+print(
+    f"{dataset}: {len(split.y_test)} test samples, {len(changed) - 1} fields to switch, seeds {seeds}"
+)
 
 # %% [markdown]
 # ## One field at a time
@@ -68,9 +72,13 @@ print(f"{dataset}: {len(split.y_test)} test samples, {len(changed) - 1} fields t
 def outcome(field, changed_protocol):
     """One row a seed: what LEGCNet-FT prunes, and dense and pruned accuracy and epoch, under a changed protocol."""
     data = datasets.load(dataset, changed_protocol)
-    keep = selection.find_masks(data, choices.hidden, seeds, changed_protocol, "FT").masks
+    keep = selection.find_masks(
+        data, choices.hidden, seeds, changed_protocol, "FT"
+    ).masks
     both = np.stack([np.ones_like(keep), keep], axis=1)
-    stop = training.train_ensemble(data, choices.hidden, seeds, changed_protocol, masks=both).at_stop()
+    stop = training.train_ensemble(
+        data, choices.hidden, seeds, changed_protocol, masks=both
+    ).at_stop()
     dense, pruned = (stop[stop["mask"] == m].reset_index(drop=True) for m in (0, 1))
     return pd.DataFrame({
         "field": field, "seed": seeds, "pruned_percent": 100 * (1 - keep.mean(axis=1)),
@@ -87,8 +95,14 @@ by_field.round(3)
 
 # %% mystnb={"figure": {"caption": "LEGCNet-FT with one field of the protocol changed at a time: the share that it prunes, and pruned minus dense accuracy. One point a seed, the black mark is their mean.", "name": "fig-switches"}, "image": {"alt": "Two panels with one row for each changed field: share of weights pruned, and accuracy difference in percentage points."}}
 figure, axes = plots.panels(2, figsize=(11, 0.4 * len(changed) + 1.2), sharey=True)
-for ax, quantity, unit in zip(axes, ("pruned_percent", "gap_points"), ("weights pruned (%)", "FT − dense (points)")):
-    plots.dots(ax, rows[quantity], rows.field, changed, at=by_field[quantity].iloc[0])
+for ax, quantity, unit in zip(
+    axes,
+    ("pruned_percent", "gap_points"),
+    ("weights pruned (%)", "FT − dense (points)"),
+):
+    plots.dots(
+        ax, rows[quantity], rows.field, changed, at=by_field[quantity].iloc[0]
+    )
     plots.label(ax, f"{dataset}: {quantity.split('_')[0]}", unit, "")
 
 # %% tags=["hide-input", "nbval-ignore-output"]

@@ -40,13 +40,19 @@ dataset: str = "cancer"  # cancer, titanic, banknote, iris, iris3f, vowel, mnist
 protocol: str = "published"  # published (the paper, oddities included) or corrected
 seeds: list = [0, 1]  # whole numbers; one network a seed
 window: int = None  # iterates a window of the full run; None: the data set's own
-overlap: float = None  # share of a window that the next one repeats; None: the protocol's
-out_dir: str = "results"  # folder for the rows: CSV, and JSON that says where they came from
+overlap: float = (
+    None  # share of a window that the next one repeats; None: the protocol's
+)
+out_dir: str = (
+    "results"  # folder for the rows: CSV, and JSON that says where they came from
+)
 
 # %%
 from study import parameters
 
-choices = parameters.check(globals(), "dataset protocol seeds window overlap out_dir")
+choices = parameters.check(
+    globals(), "dataset protocol seeds window overlap out_dir"
+)
 
 # %%
 import numpy as np
@@ -62,10 +68,16 @@ split = datasets.load(dataset, choices)
 look = selection.horizon(split, choices, "FT")
 layers = training.layer_sizes(split, choices.hidden)
 n_weights = training.count_weights(layers)
-if n_weights > 1000:  # every parameter of every copy is followed in double precision, tangent vectors included
-    raise ValueError(f"dataset={dataset!r} has {n_weights} weights; allowed here: up to 1000")
+if (
+    n_weights > 1000
+):  # every parameter of every copy is followed in double precision, tangent vectors included
+    raise ValueError(
+        f"dataset={dataset!r} has {n_weights} weights; allowed here: up to 1000"
+    )
 torch.set_num_threads(1)  # products this small only wait for other threads
-print(f"{dataset}: network {layers}, windows of {look.window} iterates, seeds {seeds}")
+print(
+    f"{dataset}: network {layers}, windows of {look.window} iterates, seeds {seeds}"
+)
 
 # %% [markdown]
 # ## What the estimator calls positive
@@ -75,28 +87,50 @@ print(f"{dataset}: network {layers}, windows of {look.window} iterates, seeds {s
 # what is left of it.
 
 # %%
-runs = training.train_ensemble(split, choices.hidden, seeds, choices, record="weights", epochs=look.epochs)
-estimate = dict(emb_dim=choices.emb_dim, lag=choices.lag, min_tsep=choices.min_tsep, steps=look.steps)
-exponent = lambda windows, **changes: np.diff(lyapunov.divergence(windows.T, **(estimate | changes))[:, :2])[:, 0]
+runs = training.train_ensemble(
+    split, choices.hidden, seeds, choices, record="weights", epochs=look.epochs
+)
+estimate = dict(
+    emb_dim=choices.emb_dim,
+    lag=choices.lag,
+    min_tsep=choices.min_tsep,
+    steps=look.steps,
+)
+exponent = lambda windows, **changes: np.diff(
+    lyapunov.divergence(windows.T, **(estimate | changes))[:, :2]
+)[:, 0]
 rng = np.random.default_rng([seeds[0], 10])
 per_seed = 200
 n_each = per_seed * len(seeds)
 of_seed = np.repeat(range(len(seeds)), per_seed)
 starts = rng.integers(len(runs.weights) - look.window, size=n_each)
 columns = rng.integers(n_weights, size=n_each)
-real = np.stack([runs.weights[s : s + look.window, m, c] for s, m, c in zip(starts, of_seed, columns)], axis=1)
+real = np.stack(
+    [
+        runs.weights[s : s + look.window, m, c]
+        for s, m, c in zip(starts, of_seed, columns)
+    ],
+    axis=1,
+)
 
 
 # %%
 def lorenz(s, t, h=0.03):
-    flow = lambda x, y, z: torch.stack([10 * (y - x), x * (28 - z) - y, x * y - 8 / 3 * z], -1)
+    flow = lambda x, y, z: torch.stack(
+        [10 * (y - x), x * (28 - z) - y, x * y - 8 / 3 * z], -1
+    )
     half = s + h / 2 * flow(*s.unbind(-1))
     return s + h * flow(*half.unbind(-1))
 
 
 systems = {
     "logistic map": (lambda s, t: 4 * s * (1 - s), 1),
-    "Hénon map": (lambda s, t: torch.stack([1 - 1.4 * s[..., 0] ** 2 + s[..., 1], 0.3 * s[..., 0]], -1), 2),
+    "Hénon map": (
+        lambda s, t: torch.stack(
+            [1 - 1.4 * s[..., 0] ** 2 + s[..., 1], 0.3 * s[..., 0]], -1
+        ),
+        2,
+    ),
     "Lorenz system": (lorenz, 3),
 }  # each takes rows of so many coordinates
 
@@ -112,7 +146,9 @@ def follow(step, state, begin, end):
 
 def orbit(step, dim, n, transient=100):
     """First coordinate of n_each orbits: (n, n_each)."""
-    return follow(step, rng.uniform(0.05, 0.25, (n_each, dim)), 0, n + transient)[transient + 1 :, :, 0]
+    return follow(step, rng.uniform(0.05, 0.25, (n_each, dim)), 0, n + transient)[
+        transient + 1 :, :, 0
+    ]
 
 
 noise = rng.normal(size=(look.window, n_each))
@@ -125,9 +161,20 @@ samples = {
 } | {name: orbit(*system, look.window) for name, system in systems.items()}  # fmt: skip
 found = {name: exponent(windows) for name, windows in samples.items()}
 figure, (ax,) = plots.panels(figsize=(9, 4.5))
-ax.boxplot(list(found.values()), tick_labels=list(found), orientation="horizontal", whis=(5, 95), sym="")
+ax.boxplot(
+    list(found.values()),
+    tick_labels=list(found),
+    orientation="horizontal",
+    whis=(5, 95),
+    sym="",
+)
 ax.axvline(0, color="black", ls=":", lw=1)
-plots.label(ax, f"{dataset}: windowed exponents", "LE (nats per iterate; whiskers 5 and 95 %)", "")
+plots.label(
+    ax,
+    f"{dataset}: windowed exponents",
+    "LE (nats per iterate; whiskers 5 and 95 %)",
+    "",
+)
 
 # %% [markdown]
 # ## Is there a setting that tells them apart?
@@ -144,13 +191,28 @@ settings = {"as published": {}} | {
 
 def ranks(name, changes):
     """One row a seed: how often its real windows exceed the null's, and how often noise is positive."""
-    ours, theirs, white = (exponent(w, **changes) for w in (real, samples["trend + noise"], noise))
+    ours, theirs, white = (
+        exponent(w, **changes) for w in (real, samples["trend + noise"], noise)
+    )
     for s, seed in enumerate(seeds):
-        rank = np.mean([results.share_beaten(x, theirs[of_seed == s]) for x in ours[of_seed == s]])
-        yield dict(kind="setting", name=name, seed=seed, value=rank, positive=(white[of_seed == s] > 0).mean())
+        rank = np.mean(
+            [
+                results.share_beaten(x, theirs[of_seed == s])
+                for x in ours[of_seed == s]
+            ]
+        )
+        yield dict(
+            kind="setting",
+            name=name,
+            seed=seed,
+            value=rank,
+            positive=(white[of_seed == s] > 0).mean(),
+        )
 
 
-setting_rows = pd.DataFrame([row for item in settings.items() for row in ranks(*item)])
+setting_rows = pd.DataFrame(
+    [row for item in settings.items() for row in ranks(*item)]
+)
 series_rows = pd.DataFrame([
     dict(kind="series", name=name, seed=seed, value=np.median(v[of_seed == s]), positive=(v[of_seed == s] > 0).mean())
     for name, v in found.items() for s, seed in enumerate(seeds)
@@ -167,10 +229,19 @@ setting_rows.groupby("name", sort=False)[["value", "positive"]].mean().round(3)
 # %%
 truth = {n: maps.tangent_lyapunov(step, np.full((8, dim), 0.1) + 0.05 * rng.random((8, dim)), 3000, 300).mean()
          for n, (step, dim) in systems.items()}  # fmt: skip
-base = dict(window=look.window, noise=0.0, min_tsep=choices.min_tsep, emb_dim=choices.emb_dim, fit=1)
+base = dict(
+    window=look.window,
+    noise=0.0,
+    min_tsep=choices.min_tsep,
+    emb_dim=choices.emb_dim,
+    fit=1,
+)
 tried = dict(window=[50, 100, 200, 800], noise=[0, 0.01, 0.05, 0.2], min_tsep=[0, 1, 10, 20], emb_dim=[1, 2, 3, 5],
              fit=[1, 3, 5, 10, 20])  # fmt: skip
-long = {name: orbit(*system, max(tried["window"]))[:, :100].T for name, system in systems.items()}
+long = {
+    name: orbit(*system, max(tried["window"]))[:, :100].T
+    for name, system in systems.items()
+}
 
 
 def estimated(windows, window, noise, min_tsep, emb_dim, fit):
@@ -188,10 +259,24 @@ bias = pd.DataFrame([
 
 # %% mystnb={"figure": {"caption": "Estimated over true exponent of three chaotic systems, one setting changed at a time; one is right.", "name": "fig-bias"}, "image": {"alt": "Five panels with the ratio of estimated to true exponent against window, noise, Theiler window, embedding dimension and fit length."}}
 figure, axes = plots.panels(len(tried), figsize=(13, 3.6), sharey=True)
-units = dict(window="iterates", noise="share of s.d.", min_tsep="iterates", emb_dim="coordinates", fit="steps")
+units = dict(
+    window="iterates",
+    noise="share of s.d.",
+    min_tsep="iterates",
+    emb_dim="coordinates",
+    fit="steps",
+)
 for ax, (field, part) in zip(axes, bias.groupby("setting", sort=False)):
-    for (name, curve), colour, marker in zip(part.groupby("name", sort=False), plots.LAYERS, "os^"):
-        ax.plot(range(len(curve)), curve.value / curve.truth, color=colour, marker=marker, label=name)
+    for (name, curve), colour, marker in zip(
+        part.groupby("name", sort=False), plots.LAYERS, "os^"
+    ):
+        ax.plot(
+            range(len(curve)),
+            curve.value / curve.truth,
+            color=colour,
+            marker=marker,
+            label=name,
+        )
     ax.set_xticks(range(len(curve)), curve["at"].map("{:g}".format))
     ax.axhline(1, color="black", ls=":", lw=1)
     plots.label(ax, field, f"{field} ({units[field]})", "")
@@ -209,7 +294,9 @@ _ = axes[-1].legend(fontsize="small")
 # %%
 factors = 10.0 ** np.array([-1, 0, 1, 2, 3, 3.5, 4])  # times the data set's own rate
 rates = np.repeat(choices.rate * factors, len(seeds))
-state0 = np.tile(np.hstack(training.initial_ensemble(layers, seeds, choices)), (len(factors), 1))
+state0 = np.tile(
+    np.hstack(training.initial_ensemble(layers, seeds, choices)), (len(factors), 1)
+)
 n_steps = {"gradient descent": 1500, "SGD": 6 * len(split.X_train)}
 nudge = 1e-9
 
@@ -226,7 +313,10 @@ def largest_eigenvalue(gradient, state, iterations=60):
     return value.numpy()
 
 
-how_to = {how: maps.sgd_map(split, layers, choices, rates, full_batch=how != "SGD") for how in n_steps}
+how_to = {
+    how: maps.sgd_map(split, layers, choices, rates, full_batch=how != "SGD")
+    for how in n_steps
+}
 half = {how: n // 2 for how, n in n_steps.items()}
 
 
@@ -234,7 +324,9 @@ def tangent_exponent(how, states):
     """Exponent of the second half, nats per iterate, from a first tangent vector drawn from seed 1."""
     begin = half[how]
     shifted = lambda state, t: how_to[how][0](state, t + begin)
-    return maps.tangent_lyapunov(shifted, states[begin], n_steps[how] - begin, seed=1)
+    return maps.tangent_lyapunov(
+        shifted, states[begin], n_steps[how] - begin, seed=1
+    )
 
 
 # %%
@@ -242,9 +334,13 @@ def twin_exponent(how, states):
     """Growth of a real twin over the second half, from a nudge along the same first direction."""
     begin, end = half[how], n_steps[how]
     direction = np.random.default_rng(1).normal(size=state0.shape)
-    start = states[begin] + nudge * direction / np.linalg.norm(direction, axis=1, keepdims=True)
+    start = states[begin] + nudge * direction / np.linalg.norm(
+        direction, axis=1, keepdims=True
+    )
     twin = follow(how_to[how][0], start, begin, end)
-    return np.log(np.linalg.norm(twin[-1] - states[-1], axis=1) / nudge) / (end - begin)
+    return np.log(np.linalg.norm(twin[-1] - states[-1], axis=1) / nudge) / (
+        end - begin
+    )
 
 
 # %%
@@ -252,9 +348,15 @@ true = []
 for how in how_to:
     states = follow(how_to[how][0], state0, 0, n_steps[how])
     windowed = lyapunov.windowed_lyapunov(
-        states[half[how] :, :, :n_weights].reshape(n_steps[how] - half[how] + 1, -1), look.window, **estimate
+        states[half[how] :, :, :n_weights].reshape(n_steps[how] - half[how] + 1, -1),
+        look.window,
+        **estimate,
     )
-    windowed = np.median(windowed.reshape(-1, n_weights), axis=1).reshape(-1, len(rates)).mean(axis=0)
+    windowed = (
+        np.median(windowed.reshape(-1, n_weights), axis=1)
+        .reshape(-1, len(rates))
+        .mean(axis=0)
+    )
     sharp = largest_eigenvalue(how_to["gradient descent"][1], states[-1])
     true.append(pd.DataFrame({
         "kind": "map", "name": how, "rate": rates, "seed": np.tile(seeds, len(factors)), "tangent": tangent_exponent(how, states),
@@ -267,27 +369,63 @@ figure, grid = plots.grid(3, 2, figsize=(11, 9), sharex=True)
 for column, (how, part) in enumerate(true.groupby("name", sort=False)):
     middle = part.groupby("rate").median(numeric_only=True)
     for quantity, colour, marker in zip(("tangent", "twin"), plots.LAYERS, "os"):
-        grid[0][column].semilogx(middle.index, middle[quantity], color=colour, marker=marker, label=quantity)
+        grid[0][column].semilogx(
+            middle.index,
+            middle[quantity],
+            color=colour,
+            marker=marker,
+            label=quantity,
+        )
     grid[0][column].axhline(0, color="black", ls=":", lw=1)
     grid[0][column].legend()
-    grid[1][column].semilogx(middle.index, middle.windowed, color=plots.LAYERS[3], marker="^")
-    plots.label(grid[0][column], f"{dataset}: {how}", "", "exponent (nats per iterate)")
-    grid[2][column].loglog(middle.index, middle.edge.clip(lower=1e-6), color=plots.MODELS["dense"], marker="v")
+    grid[1][column].semilogx(
+        middle.index, middle.windowed, color=plots.LAYERS[3], marker="^"
+    )
+    plots.label(
+        grid[0][column], f"{dataset}: {how}", "", "exponent (nats per iterate)"
+    )
+    grid[2][column].loglog(
+        middle.index,
+        middle.edge.clip(lower=1e-6),
+        color=plots.MODELS["dense"],
+        marker="v",
+    )
     grid[2][column].axhline(1, color="black", ls=":", lw=1)
     plots.label(grid[1][column], "windowed estimator", "", "LE of weights (nats)")
-    plots.label(grid[2][column], "edge of stability", "learning rate", "rate × eigenvalue / 2")
+    plots.label(
+        grid[2][column],
+        "edge of stability",
+        "learning rate",
+        "rate × eigenvalue / 2",
+    )
 
 
 # %%
 def relation(part):
     """Spearman correlation of windowed and true exponent over the rates, mean of seeds with its interval."""
-    each = [stats.spearmanr(p.windowed, p.tangent).statistic for _, p in part.groupby("seed")]
-    return pd.Series([*results.interval(each), len(part)], ["spearman", "low", "high", "runs"])
+    each = [
+        stats.spearmanr(p.windowed, p.tangent).statistic
+        for _, p in part.groupby("seed")
+    ]
+    return pd.Series(
+        [*results.interval(each), len(part)], ["spearman", "low", "high", "runs"]
+    )
 
 
 rows = pd.concat([series_rows, setting_rows, bias, true], ignore_index=True)
-results.save(rows, "10_chaos", dataset, protocol, out_dir, seeds=seeds, window=look.window, overlap=choices.overlap)
-relations = true.groupby("name", sort=False)[["seed", "windowed", "tangent"]].apply(relation)
+results.save(
+    rows,
+    "10_chaos",
+    dataset,
+    protocol,
+    out_dir,
+    seeds=seeds,
+    window=look.window,
+    overlap=choices.overlap,
+)
+relations = true.groupby("name", sort=False)[["seed", "windowed", "tangent"]].apply(
+    relation
+)
 relations.round(3)
 
 # %% tags=["hide-input"]
@@ -302,7 +440,12 @@ evidence.save({
 
 # %% tags=["hide-input", "nbval-ignore-output"]
 own = true[np.isclose(true.rate, choices.rate)].groupby("name")
-facts = {"n_rates": len(factors), "n_seeds": len(seeds), "n_each": n_each, "n_settings": len(settings)}
+facts = {
+    "n_rates": len(factors),
+    "n_seeds": len(seeds),
+    "n_each": n_each,
+    "n_settings": len(settings),
+}
 for how, key in {"gradient descent": "gd", "SGD": "sgd"}.items():
     part = true[true.name == how]
     mean, low, high = results.interval(own.get_group(how).tangent * 1e6)
@@ -316,7 +459,11 @@ for how, key in {"gradient descent": "gd", "SGD": "sgd"}.items():
 positive = 100 * series_rows.groupby("name").positive.mean()
 by_setting = setting_rows.groupby("name")[["value", "positive"]].mean()
 as_published = setting_rows[setting_rows.name == "as published"].value
-logistic = bias[(bias.name == "logistic map") & (bias.setting == "fit")].set_index("at").value
+logistic = (
+    bias[(bias.name == "logistic map") & (bias.setting == "fit")]
+    .set_index("at")
+    .value
+)
 facts |= dict(zip(("rank", "rank_low", "rank_high"), results.interval(as_published)))
 results.publish(facts | {
     "trend_positive": positive["trend + noise"], "iaaft": positive["IAAFT of weights"], "noise": positive["white noise"],

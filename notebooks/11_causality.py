@@ -40,15 +40,21 @@ protocol: str = "published"  # published (the paper, oddities included) or corre
 seeds: list = [0, 1]  # whole numbers; one network a seed
 draws: int = 10  # runs whose error serves as a placebo
 window: int = None  # iterates a window of the full run; None: the data set's own
-overlap: float = None  # share of a window that the next one repeats; None: the protocol's
+overlap: float = (
+    None  # share of a window that the next one repeats; None: the protocol's
+)
 max_lag: int = None  # largest lag of the full run's Granger test, in windows; None: the data set's own
 alpha: float = None  # level of LEGC's test; None: the protocol's
-out_dir: str = "results"  # folder for the rows: CSV, and JSON that says where they came from
+out_dir: str = (
+    "results"  # folder for the rows: CSV, and JSON that says where they came from
+)
 
 # %%
 from study import parameters
 
-choices = parameters.check(globals(), "dataset protocol seeds draws window overlap max_lag alpha out_dir")
+choices = parameters.check(
+    globals(), "dataset protocol seeds draws window overlap max_lag alpha out_dir"
+)
 
 # %%
 import warnings
@@ -68,8 +74,12 @@ look = selection.horizon(split, choices, "FT")
 layers = training.layer_sizes(split, choices.hidden)
 n_weights = training.count_weights(layers)
 if n_weights > 2000:  # each weight is knocked out in a training of its own
-    raise ValueError(f"dataset={dataset!r} has {n_weights} weights; allowed here: up to 2000")
-print(f"{dataset}: {n_weights} weights, {len(look.rows)} windows, up to {look.max_lag} lags, seeds {seeds}")
+    raise ValueError(
+        f"dataset={dataset!r} has {n_weights} weights; allowed here: up to 2000"
+    )
+print(
+    f"{dataset}: {n_weights} weights, {len(look.rows)} windows, up to {look.max_lag} lags, seeds {seeds}"
+)
 
 # %% [markdown]
 # ## Five rules
@@ -79,8 +89,13 @@ print(f"{dataset}: {n_weights} weights, {len(look.rows)} windows, up to {look.ma
 
 # %%
 chosen = selection.find_masks(split, choices.hidden, seeds, choices, "FT")
-followed = training.train_ensemble(split, choices.hidden, seeds, choices, record="weights", epochs=look.epochs)
-ends, begins = followed.weights[look.rows], followed.weights[look.rows - look.window + 1]
+followed = training.train_ensemble(
+    split, choices.hidden, seeds, choices, record="weights", epochs=look.epochs
+)
+ends, begins = (
+    followed.weights[look.rows],
+    followed.weights[look.rows - look.window + 1],
+)
 placebos = nulls.placebo_targets(split, choices.hidden, draws, choices, look)
 careful = protocols.get("corrected", dataset)
 
@@ -128,19 +143,38 @@ for s, seed in enumerate(seeds):
     for against, target, series in questions(s, np.random.default_rng([seed, 11])):
         found = rules(target, series)
         p = np.nan_to_num(found["differenced"], nan=1.0)
-        found |= {f"differenced, {m.upper()}": multipletests(p, method=f"fdr_{m}")[1] for m in ("bh", "by")}
+        found |= {
+            f"differenced, {m.upper()}": multipletests(p, method=f"fdr_{m}")[1]
+            for m in ("bh", "by")
+        }
         for rule, p in found.items():
-            answers.append(pd.DataFrame(dict(seed=seed, against=against, rule=rule, weight=range(n_weights), p=p)))
+            answers.append(
+                pd.DataFrame(
+                    dict(
+                        seed=seed,
+                        against=against,
+                        rule=rule,
+                        weight=range(n_weights),
+                        p=p,
+                    )
+                )
+            )
 answers = pd.concat(answers, ignore_index=True)
 causal = (
-    answers.assign(value=100.0 * (answers.p < choices.alpha)).groupby(["rule", "against", "seed"], sort=False).value
+    answers.assign(value=100.0 * (answers.p < choices.alpha))
+    .groupby(["rule", "against", "seed"], sort=False)
+    .value
 )
 shares = causal.mean().reset_index().assign(kind="share")
-shares.pivot_table(index="rule", columns="against", values="value", sort=False).round(1)
+shares.pivot_table(
+    index="rule", columns="against", values="value", sort=False
+).round(1)
 
 # %% mystnb={"figure": {"caption": "Share of weights called causal, by rule and by what the exponents were asked about; means over seeds, dotted the level of the test.", "name": "fig-placebo"}, "image": {"alt": "Groups of bars, one group for each rule, one bar for each question; for most rules the bar of the own error is no higher than those of the placebos."}}
 figure, (ax,) = plots.panels(figsize=(11, 4.2))
-table = shares.pivot_table(index="rule", columns="against", values="value", sort=False)
+table = shares.pivot_table(
+    index="rule", columns="against", values="value", sort=False
+)
 table.plot.bar(ax=ax, rot=0, width=0.8)
 ax.axhline(100 * choices.alpha, color="black", ls=":", lw=1)
 ax.legend(title="", fontsize="small", ncols=2)
@@ -158,22 +192,35 @@ rng = np.random.default_rng([seeds[0], 12])
 noisy = lambda x: nulls.trend_and_noise(x, rng)
 under = {"white noise": [], "trend + noise": []}
 for s in range(len(seeds)):
-    under["white noise"].append(rules(rng.normal(size=len(ends)), rng.normal(size=(len(ends), n_weights))))
-    under["trend + noise"].append(rules(noisy(chosen.target[:, [s]])[:, 0], noisy(ends[:, s])))
+    under["white noise"].append(
+        rules(rng.normal(size=len(ends)), rng.normal(size=(len(ends), n_weights)))
+    )
+    under["trend + noise"].append(
+        rules(noisy(chosen.target[:, [s]])[:, 0], noisy(ends[:, s]))
+    )
 collected = {null: {rule: np.concatenate([found[rule] for found in all_found]) for rule in all_found[0]}
              for null, all_found in under.items()}  # fmt: skip
-other = answers[answers.against == "another run's error"].groupby("rule", sort=False).p
-collected["another run's error"] = {rule: p.to_numpy() for rule, p in other if rule in collected["white noise"]}
+other = (
+    answers[answers.against == "another run's error"].groupby("rule", sort=False).p
+)
+collected["another run's error"] = {
+    rule: p.to_numpy() for rule, p in other if rule in collected["white noise"]
+}
 calibration = pd.DataFrame([
     dict(kind="null", against=null, rule=rule, value=100 * (p < choices.alpha).mean(), n=len(p),
          ks=stats.kstest(p[~np.isnan(p)], "uniform").statistic)
     for null, found in collected.items() for rule, p in found.items()
 ])  # fmt: skip
 white = granger.granger_pvalues(
-    rng.normal(size=len(ends)), rng.normal(size=(len(ends), 2000)), look.max_lag, choices.test
+    rng.normal(size=len(ends)),
+    rng.normal(size=(len(ends), 2000)),
+    look.max_lag,
+    choices.test,
 )
 price = 100 * (np.minimum.accumulate(white, axis=0) < choices.alpha).mean(axis=1)
-calibration.pivot_table(index="rule", columns="against", values=["value", "ks"], sort=False).round(2)
+calibration.pivot_table(
+    index="rule", columns="against", values=["value", "ks"], sort=False
+).round(2)
 
 # %% mystnb={"figure": {"caption": "Calibration: share of p-values below each level under three nulls (the diagonal is right), and the false alarms of the smallest of several lags.", "name": "fig-calibration"}, "image": {"alt": "Three panels of cumulative p-values by rule with the diagonal, and one panel with the rising share of false alarms against the number of lags."}}
 figure, axes = plots.panels(4, figsize=(13, 3.8))
@@ -182,7 +229,8 @@ for ax, (null, found) in zip(axes, collected.items()):
     for (rule, p), colour in zip(found.items(), plots.SERIES):
         ax.plot(
             levels,
-            np.searchsorted(np.sort(p[~np.isnan(p)]), levels, "right") / (~np.isnan(p)).sum(),
+            np.searchsorted(np.sort(p[~np.isnan(p)]), levels, "right")
+            / (~np.isnan(p)).sum(),
             color=colour,
             label=rule,
         )
@@ -191,7 +239,9 @@ for ax, (null, found) in zip(axes, collected.items()):
 axes[2].legend(fontsize="x-small")
 axes[3].plot(range(1, len(price) + 1), price, marker="o")
 axes[3].axhline(100 * choices.alpha, color="black", ls=":", lw=1)
-plots.label(axes[3], "smallest of several lags", "lags looked at", "false alarms (%)")
+plots.label(
+    axes[3], "smallest of several lags", "lags looked at", "false alarms (%)"
+)
 
 # %% [markdown]
 # Stationarity is the assumption behind all of it: how often augmented Dickey–Fuller keeps a unit root at 5 %, and KPSS
@@ -205,13 +255,21 @@ def not_stationary(columns):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # p-values beyond KPSS' table
         beyond = [kpss(c, nlags="auto")[1] < 0.05 for c in columns.T]
-    return 100 * np.mean([granger.has_unit_root(c) for c in columns.T]), 100 * np.mean(beyond)
+    return 100 * np.mean(
+        [granger.has_unit_root(c) for c in columns.T]
+    ), 100 * np.mean(beyond)
 
 
 flat = lambda x: x.reshape(len(x), -1)
-kinds = {"exponents": flat(chosen.exponents), "weights": flat(ends), "error": chosen.target}
+kinds = {
+    "exponents": flat(chosen.exponents),
+    "weights": flat(ends),
+    "error": chosen.target,
+}
 stationarity = pd.DataFrame(
-    [not_stationary(x) for x in kinds.values()], list(kinds), ["ADF: unit root", "KPSS: rejects"]
+    [not_stationary(x) for x in kinds.values()],
+    list(kinds),
+    ["ADF: unit root", "KPSS: rejects"],
 )
 stationarity.round(1)
 
@@ -222,13 +280,21 @@ stationarity.round(1)
 # errors of other runs: the weights at the windows' ends, and how far each weight moved within a window.
 
 # %%
-series_of = {"exponent": chosen.exponents, "weight": ends, "|Δw|": np.abs(ends - begins)}
-lags = [granger.bic_lag(chosen.target[:, s], look.max_lag) for s in range(len(seeds))]
+series_of = {
+    "exponent": chosen.exponents,
+    "weight": ends,
+    "|Δw|": np.abs(ends - begins),
+}
+lags = [
+    granger.bic_lag(chosen.target[:, s], look.max_lag) for s in range(len(seeds))
+]
 
 
 def at_bic_lag(name, target, s):
     """F-test p-values (n_weights,) at the BIC lag of the seed's own error."""
-    return granger.granger_pvalues(target, series_of[name][:, s], lags[s], "ssr_ftest")[-1]
+    return granger.granger_pvalues(
+        target, series_of[name][:, s], lags[s], "ssr_ftest"
+    )[-1]
 
 
 needed, statistic = [], {}
@@ -237,11 +303,16 @@ for name in series_of:
         own = at_bic_lag(name, chosen.target[:, s], s)
         wrong = np.array([at_bic_lag(name, placebos[:, r], s) for r in range(draws)])
         calibrated = (1 + (wrong <= own).sum(axis=0)) / (draws + 1)
-        statistic[name, seed], statistic[f"{name}, calibrated", seed] = -np.log(own), -np.log(calibrated)
+        statistic[name, seed], statistic[f"{name}, calibrated", seed] = (
+            -np.log(own),
+            -np.log(calibrated),
+        )
         needed.append(dict(kind="series", rule=name, seed=seed, value=100 * (own < choices.alpha).mean(),
                            placebo=100 * (wrong < choices.alpha).mean(), calibrated=calibrated.mean()))  # fmt: skip
 needed = pd.DataFrame(needed)
-needed.groupby("rule", sort=False)[["value", "placebo", "calibrated"]].mean().round(3)
+needed.groupby("rule", sort=False)[["value", "placebo", "calibrated"]].mean().round(
+    3
+)
 
 # %% [markdown]
 # The last column is the mean calibrated p-value of equation {eq}`eq-calibrated`: one half if a network's own error is no
@@ -258,28 +329,47 @@ needed.groupby("rule", sort=False)[["value", "placebo", "calibrated"]].mean().ro
 def losses(weights, biases):
     """Mean squared error on the training set: (n_networks,)."""
     out = training.forward(weights, biases, split.X_train, layers, choices.output)
-    return np.square(out.numpy() - training.one_hot(split.y_train, layers[-1])).mean(axis=(1, 2))
+    return np.square(out.numpy() - training.one_hot(split.y_train, layers[-1])).mean(
+        axis=(1, 2)
+    )
 
 
 knocked = np.vstack([np.ones(n_weights), 1 - np.eye(n_weights)]).astype(bool)
 runs = training.train_ensemble(
-    split, choices.hidden, seeds, choices, masks=np.broadcast_to(knocked, (len(seeds), *knocked.shape))
+    split,
+    choices.hidden,
+    seeds,
+    choices,
+    masks=np.broadcast_to(knocked, (len(seeds), *knocked.shape)),
 )
 retrained = losses(runs.final_weights, runs.final_biases).reshape(len(seeds), -1)
 effects = {"retrained": retrained[:, 1:] - retrained[:, :1]}
 dense = runs.members["mask"] == 0
 dense_w, dense_b = runs.final_weights[dense], runs.final_biases[dense]
-zeroed = np.array([losses(w * knocked, np.tile(b, (len(knocked), 1))) for w, b in zip(dense_w, dense_b)])
+zeroed = np.array(
+    [
+        losses(w * knocked, np.tile(b, (len(knocked), 1)))
+        for w, b in zip(dense_w, dense_b)
+    ]
+)
 effects["zeroed"] = zeroed[:, 1:] - zeroed[:, :1]
 
 # %%
-published = answers[(answers.rule == "published") & (answers.against == "own error")].set_index(["seed", "weight"]).p
+published = (
+    answers[(answers.rule == "published") & (answers.against == "own error")]
+    .set_index(["seed", "weight"])
+    .p
+)
 for s, seed in enumerate(seeds):
-    statistic["published (LEGCNet-FT)", seed] = -np.log(published[seed].clip(lower=1e-300)).to_numpy()
+    statistic["published (LEGCNet-FT)", seed] = -np.log(
+        published[seed].clip(lower=1e-300)
+    ).to_numpy()
     statistic["mean exponent", seed] = chosen.exponents[:, s].mean(axis=0)
     statistic["|w| before training", seed] = np.abs(runs.initial_weights[dense][s])
     statistic["|w| after training", seed] = np.abs(dense_w[s])
-    statistic["|w| moved", seed] = np.abs(dense_w[s] - runs.initial_weights[dense][s])
+    statistic["|w| moved", seed] = np.abs(
+        dense_w[s] - runs.initial_weights[dense][s]
+    )
 names = list(dict.fromkeys(name for name, _ in statistic))
 knockout = pd.DataFrame([
     dict(kind="knockout", rule=name, against=how, seed=seed,
@@ -296,7 +386,12 @@ figure, axes = plots.panels(2, figsize=(11, 4.5), sharey=True)
 for ax, how in zip(axes, effects):
     part = knockout[knockout.against == how]
     plots.dots(ax, part.value, part.rule, names)
-    plots.label(ax, f"{dataset}: knocked out, {how}", "Spearman correlation with the effect", "")
+    plots.label(
+        ax,
+        f"{dataset}: knocked out, {how}",
+        "Spearman correlation with the effect",
+        "",
+    )
 
 # %%
 rows = pd.concat([shares, calibration, needed, knockout], ignore_index=True)
@@ -306,8 +401,12 @@ results.save(
 )  # fmt: skip
 
 # %% tags=["hide-input"]
-called = shares[shares.rule == "published"].pivot(index="seed", columns="against", values="value")
-correlation = knockout.pivot(index="seed", columns=["against", "rule"], values="value")
+called = shares[shares.rule == "published"].pivot(
+    index="seed", columns="against", values="value"
+)
+correlation = knockout.pivot(
+    index="seed", columns=["against", "rule"], values="value"
+)
 zeroed, retrained = correlation["zeroed"], correlation["retrained"]
 evidence.save({
     "causal_level": 1 - called["exponents shuffled"] / 100,
@@ -319,11 +418,20 @@ evidence.save({
 # %% tags=["hide-input", "nbval-ignore-output"]
 false = calibration.set_index(["rule", "against"]).value
 by_rule = shares.pivot_table(index="rule", columns="against", values="value")
-facts = dict(by_own=by_rule["own error"]["differenced, BY"], by_other=by_rule["another run's error"]["differenced, BY"])
+facts = dict(
+    by_own=by_rule["own error"]["differenced, BY"],
+    by_other=by_rule["another run's error"]["differenced, BY"],
+)
 facts |= dict(n_seeds=len(seeds), draws=draws, level=100 * choices.alpha, n_weights=n_weights, max_lag=look.max_lag,
              price=price[-1], n_rules=shares.rule.nunique())  # fmt: skip
-for rule, key in {"published": "published", "differenced": "differenced", "Toda–Yamamoto": "toda"}.items():
-    part = shares[shares.rule == rule].pivot_table(index="seed", columns="against", values="value")
+for rule, key in {
+    "published": "published",
+    "differenced": "differenced",
+    "Toda–Yamamoto": "toda",
+}.items():
+    part = shares[shares.rule == rule].pivot_table(
+        index="seed", columns="against", values="value"
+    )
     gap = results.interval(part["own error"] - part["another run's error"])
     facts |= {f"{key}_own": part["own error"].mean(), f"{key}_other": part["another run's error"].mean(),
               f"{key}_trend": false[rule, "trend + noise"], f"{key}_white": false[rule, "white noise"]}  # fmt: skip
@@ -333,10 +441,17 @@ for rule, key in {"published": "published", "differenced": "differenced", "Toda�
 for name, key in {"exponent": "le", "weight": "raw", "|Δw|": "moves"}.items():
     facts |= {f"{key}_calibrated": needed[needed.rule == name].calibrated.mean(), f"{key}_own": needed[needed.rule == name].value.mean(),
               f"{key}_placebo": needed[needed.rule == name].placebo.mean()}  # fmt: skip
-short = {"published (LEGCNet-FT)": "legc", "exponent, calibrated": "cal", "|w| after training": "size"}
+short = {
+    "published (LEGCNet-FT)": "legc",
+    "exponent, calibrated": "cal",
+    "|w| after training": "size",
+}
 for (rule, how), row in ranked.unstack().iterrows():
     if rule in short:
-        facts |= {f"{short[rule]}_{how}_{part}": row[part] for part in ("mean", "low", "high")}
+        facts |= {
+            f"{short[rule]}_{how}_{part}": row[part]
+            for part in ("mean", "low", "high")
+        }
 results.publish(facts)
 
 # %% [markdown]

@@ -38,16 +38,24 @@
 dataset: str = "cancer"  # cancer, titanic, banknote, iris, iris3f, vowel, mnist5k, mnist, wine, wdbc or digits
 protocol: str = "published"  # published (the paper, oddities included) or corrected
 seeds: list = [0, 1]  # whole numbers; one network a seed
-draws: int = 10  # random masks a seed and sparsity, and runs whose error serves as a placebo
+draws: int = (
+    10  # random masks a seed and sparsity, and runs whose error serves as a placebo
+)
 window: int = None  # iterates a window of the full run; None: the data set's own
-overlap: float = None  # share of a window that the next one repeats; None: the protocol's
+overlap: float = (
+    None  # share of a window that the next one repeats; None: the protocol's
+)
 max_lag: int = None  # largest lag of the full run's Granger test, in windows; None: the data set's own
-out_dir: str = "results"  # folder for the rows: CSV, and JSON that says where they came from
+out_dir: str = (
+    "results"  # folder for the rows: CSV, and JSON that says where they came from
+)
 
 # %%
 from study import parameters
 
-choices = parameters.check(globals(), "dataset protocol seeds draws window overlap max_lag out_dir")
+choices = parameters.check(
+    globals(), "dataset protocol seeds draws window overlap max_lag out_dir"
+)
 
 # %%
 from dataclasses import replace
@@ -61,13 +69,20 @@ from study import evidence, nulls, plots, rankings, results
 plots.use_style()
 choices = replace(choices, p_decimals=None)  # rounded p-values cannot be ranked
 split = datasets.load(dataset, choices)
-selection.horizon(split, choices, "FT"), selection.horizon(split, choices, "PT")  # both must be possible
+(
+    selection.horizon(split, choices, "FT"),
+    selection.horizon(split, choices, "PT"),
+)  # both must be possible
 layers = training.layer_sizes(split, choices.hidden)
 n_weights = training.count_weights(layers)
 if n_weights > 2000:  # a thousand and more networks are trained
-    raise ValueError(f"dataset={dataset!r} has {n_weights} weights; allowed here: up to 2000")
+    raise ValueError(
+        f"dataset={dataset!r} has {n_weights} weights; allowed here: up to 2000"
+    )
 sparsities = [0.2, 0.4, 0.6, 0.8, 0.9, 0.95, 0.99]
-print(f"{dataset}: {n_weights} weights, sparsities {sparsities}, seeds {seeds}, {draws} random masks each")
+print(
+    f"{dataset}: {n_weights} weights, sparsities {sparsities}, seeds {seeds}, {draws} random masks each"
+)
 
 # %% [markdown]
 # ## The rankings
@@ -80,9 +95,16 @@ print(f"{dataset}: {n_weights} weights, sparsities {sparsities}, seeds {seeds}, 
 # own: units in random order.
 
 # %%
-chosen = {variant: selection.find_masks(split, choices.hidden, seeds, choices, variant) for variant in ("FT", "PT")}
+chosen = {
+    variant: selection.find_masks(split, choices.hidden, seeds, choices, variant)
+    for variant in ("FT", "PT")
+}
 full = chosen["FT"]
-w0, b0, w1 = full.runs.initial_weights, full.runs.initial_biases, full.runs.final_weights
+w0, b0, w1 = (
+    full.runs.initial_weights,
+    full.runs.initial_biases,
+    full.runs.final_weights,
+)
 log_p = lambda p: np.log(np.nan_to_num(p, nan=1.0).clip(min=1e-300))
 placebos = nulls.placebo_targets(split, choices.hidden, draws, choices, full.horizon)
 
@@ -90,7 +112,10 @@ placebos = nulls.placebo_targets(split, choices.hidden, draws, choices, full.hor
 def beyond_placebo(s):
     """Evidence of seed number s for each weight, minus the mean evidence from the errors of other runs."""
     p = [
-        granger.protocol_pvalues(e, full.exponents[:, s], choices, full.horizon.max_lag).min(axis=0) for e in placebos.T
+        granger.protocol_pvalues(
+            e, full.exponents[:, s], choices, full.horizon.max_lag
+        ).min(axis=0)
+        for e in placebos.T
     ]
     return log_p(np.array(p)).mean(axis=0) - log_p(full.pvalues[s])
 
@@ -99,13 +124,21 @@ def beyond_placebo(s):
 def by_unit(scores):
     """Scores averaged over all weights into and out of the hidden unit they belong to (one hidden layer)."""
     (into, _, (units, inputs)), (out, *_) = training.layer_slices(layers)
-    mean = scores[:, into].reshape(-1, units, inputs).sum(2) + scores[:, out].reshape(-1, layers[-1], units).sum(1)
+    mean = scores[:, into].reshape(-1, units, inputs).sum(2) + scores[
+        :, out
+    ].reshape(-1, layers[-1], units).sum(1)
     mean = mean / (inputs + layers[-1])
     spread = [np.repeat(mean, inputs, axis=1), np.tile(mean, (1, layers[-1]))]
-    return np.hstack(spread) + 1e-9 * scores  # units as a whole, and within a unit the weights
+    return (
+        np.hstack(spread) + 1e-9 * scores
+    )  # units as a whole, and within a unit the weights
 
 
-scores = {"FT": -log_p(full.pvalues), "FT reversed": log_p(full.pvalues), "PT": -log_p(chosen["PT"].pvalues)}
+scores = {
+    "FT": -log_p(full.pvalues),
+    "FT reversed": log_p(full.pvalues),
+    "PT": -log_p(chosen["PT"].pvalues),
+}
 scores |= {"magnitude": np.abs(w1), "SNIP": rankings.snip(split, layers, choices, w0, b0),
            "GraSP": rankings.grasp(split, layers, choices, w0, b0)}  # fmt: skip
 scores |= {
@@ -125,10 +158,17 @@ if len(layers) == 3:
 def retrain(masks, **options):
     """Rows of networks with these masks {(method, sparsity, draw): (n_seeds, n_weights)}, and the runs."""
     together = np.stack(list(masks.values()), axis=1)
-    runs = training.train_ensemble(split, choices.hidden, seeds, choices, masks=together, **options)
-    stop, end = runs.at_stop(), runs.at_stop(benchmark=np.inf)  # never stopped: read after the last epoch
+    runs = training.train_ensemble(
+        split, choices.hidden, seeds, choices, masks=together, **options
+    )
+    stop, end = (
+        runs.at_stop(),
+        runs.at_stop(benchmark=np.inf),
+    )  # never stopped: read after the last epoch
     kept = together.reshape(-1, n_weights)
-    names = pd.DataFrame(list(masks), columns=["method", "target", "draw"]).iloc[end["mask"]]
+    names = pd.DataFrame(list(masks), columns=["method", "target", "draw"]).iloc[
+        end["mask"]
+    ]
     return names.reset_index(drop=True).assign(
         seed=end.seed, sparsity=1 - kept.mean(axis=1), accuracy=end.accuracy, f1=end.f1, at_stop=stop.accuracy,
         effective=1 - rankings.effective_masks(kept, layers).mean(axis=1), epoch=stop.epoch + 1,
@@ -138,16 +178,23 @@ def retrain(masks, **options):
 # %%
 masks = {("dense", 0.0, 0): np.ones((len(seeds), n_weights), bool)}
 for s in sparsities:
-    masks |= {(name, s, 0): rankings.keep_highest(score, s) for name, score in scores.items()}
+    masks |= {
+        (name, s, 0): rankings.keep_highest(score, s)
+        for name, score in scores.items()
+    }
     masks["magnitude, by layer", s, 0] = rankings.keep_highest(np.abs(w1), s, layers)
     masks["SynFlow", s, 0] = rankings.synflow_masks(w0, layers, s)
     for draw in range(draws):
         drawn = [1000 * seed + draw for seed in seeds]
         masks["random", s, draw] = rankings.random_masks(masks["FT", s, 0], drawn)
         rng = np.random.default_rng([12, draw])
-        masks["shuffled in layers", s, draw] = rankings.shuffle_within_layers(masks["FT", s, 0], layers, rng)
+        masks["shuffled in layers", s, draw] = rankings.shuffle_within_layers(
+            masks["FT", s, 0], layers, rng
+        )
         if len(layers) == 3:
-            masks["random, by unit", s, draw] = rankings.keep_highest(by_unit(rng.normal(size=w0.shape)), s)
+            masks["random, by unit", s, draw] = rankings.keep_highest(
+                by_unit(rng.normal(size=w0.shape)), s
+            )
 rows, runs = retrain(masks)
 
 # %%
@@ -160,13 +207,22 @@ for s in sparsities:  # drop the smallest of what is left, rewind, train
     trained = runs.final_weights
     imp.append(found)
 rows = pd.concat([rows, *imp], ignore_index=True).assign(kind="sweep")
-rows.pivot_table(index="method", columns="target", values="accuracy", sort=False).round(3)
+rows.pivot_table(
+    index="method", columns="target", values="accuracy", sort=False
+).round(3)
 
 # %%
 by_panel = {
     "LEGC": ["FT", "FT reversed", "PT", "shuffled in layers"],
     "variants": ["calibrated", "mean exponent", "by unit", "random, by unit"],
-    "others": ["magnitude", "magnitude, by layer", "SNIP", "GraSP", "SynFlow", "IMP"],
+    "others": [
+        "magnitude",
+        "magnitude, by layer",
+        "SNIP",
+        "GraSP",
+        "SynFlow",
+        "IMP",
+    ],
 }
 
 
@@ -174,11 +230,20 @@ def sweep(ax, methods, x, quantity):
     """Mean curves of methods, with 95 % intervals over seeds, over the band of random masks."""
     random = rows[rows.method == "random"].groupby("target")
     band = random[quantity].quantile([0.05, 0.95]).unstack()
-    ax.fill_between(random[x].mean(), band[0.05], band[0.95], color="0.85", label="random, 90 %")
+    ax.fill_between(
+        random[x].mean(), band[0.05], band[0.95], color="0.85", label="random, 90 %"
+    )
     dense = rows[rows.method == "dense"][quantity].mean()
     ax.axhline(dense, color="0.4", ls=":", label="dense")
-    for method, colour, marker in zip([m for m in methods if m in set(rows.method)], plots.SERIES[1:], "os^Dv*"):
-        each = rows[rows.method == method].groupby(["target", "seed"])[["effective", quantity]].mean().reset_index()
+    for method, colour, marker in zip(
+        [m for m in methods if m in set(rows.method)], plots.SERIES[1:], "os^Dv*"
+    ):
+        each = (
+            rows[rows.method == method]
+            .groupby(["target", "seed"])[["effective", quantity]]
+            .mean()
+            .reset_index()
+        )
         by = each.drop(columns="seed").assign(x=each[x]).groupby("target")
         half = by[quantity].apply(lambda v: results.interval(v)[2] - v.mean())
         style = dict(color=colour, marker=marker, ms=5, elinewidth=0.6, label=method)
@@ -190,7 +255,12 @@ figure, axes = plots.panels(3, figsize=(13, 4.2), sharey=True)
 for ax, (title, methods) in zip(axes, by_panel.items()):
     sweep(ax, methods, "target", "accuracy")
     ax.legend(fontsize="x-small", loc="lower left")
-    plots.label(ax, f"{dataset}: {title}", "weights pruned (share)", "test accuracy (share)" if ax is axes[0] else "")
+    plots.label(
+        ax,
+        f"{dataset}: {title}",
+        "weights pruned (share)",
+        "test accuracy (share)" if ax is axes[0] else "",
+    )
     ax.set_ylim(rows.accuracy.min() - 0.05, 1)
 
 # %% [markdown]
@@ -205,7 +275,10 @@ rows["epochs"] = rows.epoch.fillna(last)
 figure, axes = plots.panels(3, figsize=(13, 4))
 shown = ["FT", "FT reversed", "shuffled in layers", "magnitude", "SynFlow", "IMP"]
 for ax, x, quantity, unit in zip(
-    axes, ("effective", "target", "target"), ("accuracy", "epochs", "f1"), ("share", "from 1", "share")
+    axes,
+    ("effective", "target", "target"),
+    ("accuracy", "epochs", "f1"),
+    ("share", "from 1", "share"),
 ):
     sweep(ax, shown, x, quantity)
     plots.label(ax, f"{dataset}: {quantity}", "effectively pruned (share)" if x == "effective" else "weights pruned (share)",
@@ -217,10 +290,14 @@ at = 0.8
 by_layer = {}
 for (method, target, _draw), keep in masks.items():
     if target == at:
-        shares = [1 - keep[:, part].mean() for part, *_ in training.layer_slices(layers)]
+        shares = [
+            1 - keep[:, part].mean() for part, *_ in training.layer_slices(layers)
+        ]
         by_layer.setdefault(method, []).append(shares)
 names = [f"layer {k}" for k in range(1, len(layers))]
-by_layer = pd.DataFrame({method: np.mean(v, axis=0) for method, v in by_layer.items()}, names).T
+by_layer = pd.DataFrame(
+    {method: np.mean(v, axis=0) for method, v in by_layer.items()}, names
+).T
 by_layer["effective"] = rows[rows.target == at].groupby("method").effective.mean()
 figure, (ax,) = plots.panels(figsize=(11, 3.8))
 by_layer.plot.bar(ax=ax, width=0.8, color=plots.SERIES[1:])
@@ -234,13 +311,31 @@ plots.label(ax, f"{dataset}: pruned at a sparsity of {at}", "", "pruned (share)"
 # Equation {eq}`eq-advantage` for every method, one number a seed.
 
 # %%
-base = rows[rows.method == "random"].groupby(["seed", "target"])[["accuracy", "epochs", "f1"]].mean()
-ours = rows[rows.target > 0].groupby(["method", "seed", "target"], sort=False)[["accuracy", "epochs", "f1"]].mean()
-gains = (ours - base).groupby(["method", "seed"], sort=False).mean().reset_index().assign(kind="advantage")
+base = (
+    rows[rows.method == "random"]
+    .groupby(["seed", "target"])[["accuracy", "epochs", "f1"]]
+    .mean()
+)
+ours = (
+    rows[rows.target > 0]
+    .groupby(["method", "seed", "target"], sort=False)[["accuracy", "epochs", "f1"]]
+    .mean()
+)
+gains = (
+    (ours - base)
+    .groupby(["method", "seed"], sort=False)
+    .mean()
+    .reset_index()
+    .assign(kind="advantage")
+)
 gains["accuracy"], gains["f1"] = 100 * gains.accuracy, 100 * gains.f1  # in points
 gains = gains[gains.method != "random"]
 advantage = (
-    gains.groupby("method").accuracy.apply(lambda v: pd.Series(results.interval(v), ["mean", "low", "high"])).unstack()
+    gains.groupby("method")
+    .accuracy.apply(
+        lambda v: pd.Series(results.interval(v), ["mean", "low", "high"])
+    )
+    .unstack()
 )
 advantage = advantage.sort_values("mean", ascending=False)
 advantage.round(2)
@@ -258,20 +353,34 @@ plots.label(ax, f"{dataset}: advantage over random masks", "accuracy (points)", 
 # sparsity where the rankings differ, for FT and for magnitude.
 
 # %%
-permuted = replace(split, y_train=np.random.default_rng([seeds[0], 13]).permutation(split.y_train))
+permuted = replace(
+    split, y_train=np.random.default_rng([seeds[0], 13]).permutation(split.y_train)
+)
 corrupt = selection.find_masks(permuted, choices.hidden, seeds, choices, "FT")
 fresh = training.initial_ensemble(layers, [500 + seed for seed in seeds], choices)
-wrong = {"FT": -log_p(corrupt.pvalues), "magnitude": np.abs(corrupt.runs.final_weights)}
+wrong = {
+    "FT": -log_p(corrupt.pvalues),
+    "magnitude": np.abs(corrupt.runs.final_weights),
+}
 checks = []
 for name in ("FT", "magnitude"):
     own = rankings.keep_highest(scores[name], at)
     shuffled = {("shuffled in layers", at, d): rankings.shuffle_within_layers(own, layers, np.random.default_rng([14, d]))
                 for d in range(draws)}  # fmt: skip
-    as_it_is = {("as it is", at, 0): own, ("labels permuted", at, 0): rankings.keep_highest(wrong[name], at)}
+    as_it_is = {
+        ("as it is", at, 0): own,
+        ("labels permuted", at, 0): rankings.keep_highest(wrong[name], at),
+    }
     checks.append(retrain(as_it_is | shuffled)[0].assign(ranking=name))
-    checks.append(retrain({("other start", at, 0): own}, initial=fresh)[0].assign(ranking=name))
+    checks.append(
+        retrain({("other start", at, 0): own}, initial=fresh)[0].assign(ranking=name)
+    )
 checks = pd.concat(checks, ignore_index=True).assign(kind="sanity")
-sanity = checks.groupby(["ranking", "method", "seed"], sort=False).accuracy.mean().unstack("method")
+sanity = (
+    checks.groupby(["ranking", "method", "seed"], sort=False)
+    .accuracy.mean()
+    .unstack("method")
+)
 sanity.groupby("ranking", sort=False).mean().round(3)
 
 # %%
@@ -286,12 +395,20 @@ over_random = gains.pivot(index="seed", columns="method", values="accuracy")
 bases = {"reverse": "FT reversed", "layers": "shuffled in layers", "magnitude": "magnitude, by layer", "snip": "SNIP",
          "grasp": "GraSP", "synflow": "SynFlow", "imp": "IMP"}  # fmt: skip
 found = {"chance_random": over_random["FT"]}
-found |= {f"chance_{key}": over_random["FT"] - over_random[base] for key, base in bases.items()}
-found |= {"variant_calibrated": over_random["calibrated"], "variant_exponent": over_random["mean exponent"]}
+found |= {
+    f"chance_{key}": over_random["FT"] - over_random[base]
+    for key, base in bases.items()
+}
+found |= {
+    "variant_calibrated": over_random["calibrated"],
+    "variant_exponent": over_random["mean exponent"],
+}
 if "by unit" in over_random:
     found["variant_unit"] = over_random["by unit"] - over_random["random, by unit"]
 for key, check in {"labels": "labels permuted", "start": "other start"}.items():
-    found[f"sane_{key}"] = 100 * (sanity.loc["FT"]["as it is"] - sanity.loc["FT"][check])
+    found[f"sane_{key}"] = 100 * (
+        sanity.loc["FT"]["as it is"] - sanity.loc["FT"][check]
+    )
 evidence.save(found, "12_chance", dataset, protocol, out_dir)
 
 # %% tags=["hide-input", "nbval-ignore-output"]
@@ -302,13 +419,24 @@ keys = {"FT": "ft", "FT reversed": "reverse", "PT": "pt", "magnitude": "magnitud
         "random, by unit": "random_unit"}  # fmt: skip
 keys = {method: key for method, key in keys.items() if method in advantage.index}
 for method, key in keys.items():
-    facts |= {f"{key}_{part}": advantage[part][method] for part in ("mean", "low", "high")}
+    facts |= {
+        f"{key}_{part}": advantage[part][method] for part in ("mean", "low", "high")
+    }
 facts |= dict(ft_effective=100 * by_layer.effective["FT"], random_effective=100 * by_layer.effective["random"],
               synflow_effective=100 * by_layer.effective["SynFlow"])  # fmt: skip
 for name in ("FT", "magnitude"):
-    for check, key in {"shuffled in layers": "shuffle", "other start": "start", "labels permuted": "labels"}.items():
-        difference = results.interval(100 * (sanity.loc[name]["as it is"] - sanity.loc[name][check]))
-        facts |= {f"{name}_{key}_{part}": v for part, v in zip(("mean", "low", "high"), difference)}
+    for check, key in {
+        "shuffled in layers": "shuffle",
+        "other start": "start",
+        "labels permuted": "labels",
+    }.items():
+        difference = results.interval(
+            100 * (sanity.loc[name]["as it is"] - sanity.loc[name][check])
+        )
+        facts |= {
+            f"{name}_{key}_{part}": v
+            for part, v in zip(("mean", "low", "high"), difference)
+        }
 results.publish(facts)
 
 # %% [markdown]

@@ -57,9 +57,13 @@ sparsities: list = [0.5, 0.9]  # shares of the weights to prune, rising
 draws: int = 1  # random masks a seed and sparsity
 recorded_epochs: int = 3  # epochs of every training
 window: int = 20  # iterates a window of the full run; None: the data set's own
-overlap: float = None  # share of a window that the next one repeats; None: the protocol's
+overlap: float = (
+    None  # share of a window that the next one repeats; None: the protocol's
+)
 max_lag: int = 5  # largest lag of the full run's Granger test, in windows; None: the data set's own
-out_dir: str = "results"  # folder for the rows: CSV, and JSON that says where they came from
+out_dir: str = (
+    "results"  # folder for the rows: CSV, and JSON that says where they came from
+)
 
 # %% [markdown]
 # The parameters are checked before any work: a value that cannot work stops the run with a message that names what is allowed.
@@ -68,7 +72,8 @@ out_dir: str = "results"  # folder for the rows: CSV, and JSON that says where t
 from study import parameters
 
 choices = parameters.check(
-    globals(), "network dataset protocol seeds sparsities draws recorded_epochs window overlap max_lag out_dir"
+    globals(),
+    "network dataset protocol seeds sparsities draws recorded_epochs window overlap max_lag out_dir",
 )
 
 # %% [markdown]
@@ -85,11 +90,19 @@ import torch
 from study import evidence, footprint, networks, operations, plots, results, sparsity
 
 plots.use_style()
-torch.set_num_threads(1)  # the same bits on any number of cores, and networks this small gain little from more
-case, title, dataset = sparsity.CASES[network], parameters.NETWORKS[network].title, choices.dataset
+torch.set_num_threads(
+    1
+)  # the same bits on any number of cores, and networks this small gain little from more
+case, title, dataset = (
+    sparsity.CASES[network],
+    parameters.NETWORKS[network].title,
+    choices.dataset,
+)
 build, task, choices = sparsity.prepare(network, choices)
 sparsity.record(sparsity.draw(build, 0), task, choices)
-print(f"{title}, {dataset}: {sparsity.n_steps(task, choices)} steps, windows of {choices.window}, seeds {seeds}")
+print(
+    f"{title}, {dataset}: {sparsity.n_steps(task, choices)} steps, windows of {choices.window}, seeds {seeds}"
+)
 
 # %% [markdown]
 # ## What differs
@@ -99,7 +112,9 @@ print(f"{title}, {dataset}: {sparsity.n_steps(task, choices)} steps, windows of 
 # that a network is shown on; and the one that two rankings are compared on, with the side of zero where the first is better.
 
 # %%
-pd.DataFrame(sparsity.CASES, index=sparsity.Case._fields).rename(columns=lambda name: parameters.NETWORKS[name].title)
+pd.DataFrame(sparsity.CASES, index=sparsity.Case._fields).rename(
+    columns=lambda name: parameters.NETWORKS[name].title
+)
 
 # %% [markdown]
 # ## The network
@@ -128,9 +143,19 @@ layers.astype(object).fillna("–")
 
 # %% tags=["nbval-ignore-output"]
 followed = {seed: sparsity.follow(build, task, choices, seed) for seed in seeds}
-rows = pd.concat([sparsity.compare(f, task, choices, sparsities, draws) for f in followed.values()], ignore_index=True)
-rows["perplexity"] = rows.loss.map(math.exp)  # whose last digit does not depend on the processor, as numpy's does
-scores = rows.pivot_table(case.score, ["by", "kind", "method"], "target", dropna=False, sort=False)
+rows = pd.concat(
+    [
+        sparsity.compare(f, task, choices, sparsities, draws)
+        for f in followed.values()
+    ],
+    ignore_index=True,
+)
+rows["perplexity"] = rows.loss.map(
+    math.exp
+)  # whose last digit does not depend on the processor, as numpy's does
+scores = rows.pivot_table(
+    case.score, ["by", "kind", "method"], "target", dropna=False, sort=False
+)
 scores.dropna(how="all").round(3).astype(object).fillna("–")
 
 # %% [markdown]
@@ -142,8 +167,15 @@ scores.dropna(how="all").round(3).astype(object).fillna("–")
 figure, axes = plots.panels(2, figsize=(11, 4.2), sharey=True)
 for ax, by, what in zip(axes, ("weights", "units"), ("single weights", case.units)):
     shown = rows[(rows.by == by) | (rows.kind == "dense")]
-    plots.against_sparsity(ax, shown, case.score, x="sparsity" if by == "weights" else "target")
-    plots.label(ax, f"{title}: {what}", f"{by} pruned (share)", f"test {case.score} ({case.score_unit})")
+    plots.against_sparsity(
+        ax, shown, case.score, x="sparsity" if by == "weights" else "target"
+    )
+    plots.label(
+        ax,
+        f"{title}: {what}",
+        f"{by} pruned (share)",
+        f"test {case.score} ({case.score_unit})",
+    )
 axes[1].set_ylabel("")
 _ = axes[0].legend(fontsize="small")
 
@@ -152,12 +184,25 @@ _ = axes[0].legend(fontsize="small")
 # near one means that hardly anything gets through that layer any more, which no later layer can repair.
 
 # %% mystnb={"figure": {"caption": "What each ranking takes of each layer when the largest share of weights goes; means over seeds.", "name": "fig-networks-layers"}, "image": {"alt": "Grouped bars for every layer: share pruned by LEGC, magnitude and random ranking."}}
-by_layer = pd.concat([sparsity.shares_by_layer(f, sparsities[-1]) for f in followed.values()])
-by_layer = by_layer.groupby(level=0, sort=False).mean().rename(index=lambda name: name.removesuffix(".weight"))
+by_layer = pd.concat(
+    [sparsity.shares_by_layer(f, sparsities[-1]) for f in followed.values()]
+)
+by_layer = (
+    by_layer.groupby(level=0, sort=False)
+    .mean()
+    .rename(index=lambda name: name.removesuffix(".weight"))
+)
 figure, (ax,) = plots.panels(figsize=(8, 5))
-by_layer.plot.barh(ax=ax, width=0.8, color=[plots.MODELS[m] for m in ("FT", "magnitude", "random")])
+by_layer.plot.barh(
+    ax=ax, width=0.8, color=[plots.MODELS[m] for m in ("FT", "magnitude", "random")]
+)
 ax.invert_yaxis()
-plots.label(ax, f"{title}: {100 * sparsities[-1]:.0f} % of all weights pruned", "pruned (share of the layer)", "")
+plots.label(
+    ax,
+    f"{title}: {100 * sparsities[-1]:.0f} % of all weights pruned",
+    "pruned (share of the layer)",
+    "",
+)
 _ = ax.legend(loc="center left", bbox_to_anchor=(1, 0.5))
 
 # %% [markdown]
@@ -170,8 +215,12 @@ _ = ax.legend(loc="center left", bbox_to_anchor=(1, 0.5))
 # %% tags=["nbval-ignore-output"]
 gains = sparsity.advantages(rows)
 pairs = gains.method + " over " + gains["over"] + ", " + gains.by
-mean_and_interval = lambda values: pd.Series(results.interval(values), ["mean", "low", "high"])
-gains.groupby(pairs, sort=False)[case.gain].apply(mean_and_interval).unstack().round(3)
+mean_and_interval = lambda values: pd.Series(
+    results.interval(values), ["mean", "low", "high"]
+)
+gains.groupby(pairs, sort=False)[case.gain].apply(mean_and_interval).unstack().round(
+    3
+)
 
 # %% [markdown]
 # The same, seed by seed: dots on both sides of the line say that the pair's order depends on the draw.
@@ -203,7 +252,9 @@ saved[["sparsity", "multiply_adds", "skippable"]].mean().round(3)
 
 # %% tags=["nbval-ignore-output"]
 first = followed[seeds[0]]
-costs = footprint.compare(sparsity.cost_runs(build, task, choices, first, sparsities[-1]), country="IND")
+costs = footprint.compare(
+    sparsity.cost_runs(build, task, choices, first, sparsities[-1]), country="IND"
+)
 costs["kwh"] = costs.processor_kwh + costs.memory_kwh
 ratios = footprint.ratios(costs, "plain")
 ratios.round(2)
@@ -214,14 +265,23 @@ ratios.round(2)
 # %% tags=["nbval-ignore-output"] mystnb={"figure": {"caption": "Seconds of each run over those of plain training in the same round: one dot a round, the bar their mean.", "name": "fig-networks-cost"}, "image": {"alt": "One row for each kind of run with its time relative to plain training, one dot a round."}}
 figure, (ax,) = plots.panels(figsize=(8, 2.8))
 plain = costs[costs.run == "plain"].set_index("repeat")
-plots.dots(ax, costs.seconds / costs.repeat.map(plain.seconds), costs.run, costs.run.unique(), at=1)
+plots.dots(
+    ax,
+    costs.seconds / costs.repeat.map(plain.seconds),
+    costs.run,
+    costs.run.unique(),
+    at=1,
+)
 plots.label(ax, f"{title}: wall time", "relative to plain training", "")
 
 # %% [markdown]
 # Rows and advantages are kept in one table, named by the network; beside it lies what was set and what it cost.
 
 # %%
-recorder_bytes, network_bytes = first.recorder.nbytes, sum(p.nbytes for p in model.parameters())
+recorder_bytes, network_bytes = (
+    first.recorder.nbytes,
+    sum(p.nbytes for p in model.parameters()),
+)
 results.save(
     pd.concat([rows, gains], ignore_index=True), "13_networks", network, protocol, out_dir, data=dataset, seeds=seeds,
     sparsities=sparsities, draws=draws, recorded_epochs=choices.recorded_epochs, window=choices.window,
@@ -234,15 +294,29 @@ results.save(
 # What the ledger judges, one number a seed: by how much LEGC's ranking of single weights beats the others.
 
 # %% tags=["hide-input"]
-ours = gains[(gains.by == "weights") & (gains.method == "LEGC")].assign(nats=-gains.loss)
-better = ours.pivot(index="seed", columns="over", values="nats" if network == "transformer" else "points")
-evidence.save({f"own_{network}_{over}": better[over] for over in better}, "13_networks", network, protocol, out_dir)
+ours = gains[(gains.by == "weights") & (gains.method == "LEGC")].assign(
+    nats=-gains.loss
+)
+better = ours.pivot(
+    index="seed",
+    columns="over",
+    values="nats" if network == "transformer" else "points",
+)
+evidence.save(
+    {f"own_{network}_{over}": better[over] for over in better},
+    "13_networks",
+    network,
+    protocol,
+    out_dir,
+)
 
 # %% [markdown]
 # The numbers that the text quotes are taken from these tables and from nowhere else.
 
 # %% tags=["hide-input", "nbval-ignore-output"]
-rule, dense = (rows[rows.kind == kind].mean(numeric_only=True) for kind in ("rule", "dense"))
+rule, dense = (
+    rows[rows.kind == kind].mean(numeric_only=True) for kind in ("rule", "dense")
+)
 facts = case._asdict() | dict(
     title=title, data=dataset, n_seeds=len(seeds), n_sparsities=len(sparsities), n_weights=layers.weights.sum(),
     dense=dense[case.score], rule=rule[case.score], rule_share=100 * rule.sparsity, skippable=100 * rule.skippable,
@@ -251,7 +325,12 @@ facts = case._asdict() | dict(
     relative=recorder_bytes / network_bytes, power=footprint.power_source(),
     mwh=1e6 * plain.kwh.median(), mg=1e6 * plain.kg.median(), carbon_pruned=ratios.kg["pruned"],
 )  # fmt: skip
-runs = {"recorded": "recorded", "asked": "recorded, error asked", "tests": "tests", "pruned": "pruned"}
+runs = {
+    "recorded": "recorded",
+    "asked": "recorded, error asked",
+    "tests": "tests",
+    "pruned": "pruned",
+}
 facts |= {f"time_{key}": ratios.seconds[run] for key, run in runs.items()}
 results.publish(facts | sparsity.quoted(gains, case.gain))
 

@@ -146,3 +146,15 @@ def interval(values, level=0.95):
         return (values.mean() if len(values) else np.nan), np.nan, np.nan
     half = stats.t.ppf((1 + level) / 2, len(values) - 1) * stats.sem(values)
     return values.mean(), values.mean() - half, values.mean() + half
+
+
+def interval_text(values, decimals=2, scale=1.0):
+    """`interval` as prose quotes it: "1.20 (95 % interval −0.31 to 2.71)".
+
+    values : float (n,), NaN left out; each number is multiplied by `scale` and shown with so many decimals. With fewer
+    than two values there is no interval: "1.20 (one value, no interval)", or "not defined" without any.
+    """
+    mean, low, high = (f"{scale * bound:.{decimals}f}".replace("-", "−") for bound in interval(values))
+    if mean == "nan":
+        return "not defined"
+    return f"{mean} (95 % interval {low} to {high})" if low != "nan" else f"{mean} (one value, no interval)"

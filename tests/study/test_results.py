@@ -87,3 +87,9 @@ def test_printed_collects_a_data_sets_rows_and_leaves_gaps_open():
     assert cancer.loc["FT", "weights"] == 54 and cancer.loc["PT", "epoch"] == 24
     assert cancer.loc["magnitude", "accuracy"] == 0.8905 and np.isnan(cancer.loc["magnitude", "epoch"])
     assert paper.printed("mine").isna().all().all()
+
+
+def test_an_interval_in_words_says_what_there_is():
+    assert results.interval_text([0.01, 0.03], 1, scale=100) == "2.0 (95 % interval −10.7 to 14.7)"
+    assert results.interval_text([0.5, np.nan]) == "0.50 (one value, no interval)"
+    assert results.interval_text([np.nan]) == "not defined"
