@@ -11,20 +11,21 @@
 #     name: python3
 # ---
 
-
 # %% [markdown]
 # # Is it still the same network?
 #
-# Equal accuracy can hide a changed mind. The paper looks inside with two tools: SHAP values
-# {cite}`lundberg2017`, which say how much each input moves the output, and WeightWatcher, the business of
-# [the next chapter](07_weightwatcher.ipynb).
+# Equal accuracy can hide a changed mind: two networks may be right equally often, for different reasons. The paper looks
+# inside with two tools: SHAP values {cite}`lundberg2017`, which say how much each input moves the output, and
+# WeightWatcher, the business of [the next chapter](07_weightwatcher.ipynb).
 #
 # ```{admonition} The paper says
 # Feature importance "is maintained" in LEGCNet and not under random pruning; magnitude pruning keeps it on three data
 # sets (section 5.1, Figures 3, 7 and 8), or does not keep it (section 6).
 # ```
 #
-# The Shapley value of feature $i$, one of $d$, averages its effect over all coalitions $S$ of the others:
+# Ask what a feature contributes to one prediction, and the answer depends on what else is known: the second of two inputs
+# that say the same adds nothing to the first. The Shapley value, which comes from the theory of games, settles this by
+# averaging. That of feature $i$, one of $d$, is its effect over all coalitions $S$ of the others:
 #
 # ```{math}
 # :label: eq-shapley
@@ -32,18 +33,23 @@
 # \bigl( v_x(S \cup \{i\}) - v_x(S) \bigr).
 # ```
 #
-# With few inputs the sum is computed exactly. Whether importance is "maintained" needs a yardstick: we compare a
-# pruned network with its dense parent, and dense networks of different seeds *with each other*.
+# Here $v_x(S)$ is the mean output of the network if the features in $S$ have the values of sample $x$ and the others those
+# of training samples. The values of all features add up to the prediction, less the mean prediction. With few inputs the
+# sum over coalitions is computed exactly, so no error of sampling blurs what follows.
+#
+# Whether importance is "maintained" needs a yardstick: no two networks are quite alike. We compare a pruned network with
+# its dense parent, and dense networks of different seeds *with each other*.
+#
+# The parameters come first. Data sets with more inputs than can be computed exactly are refused, and so are runs too short
+# for the tests of either variant of LEGCNet.
 
 # %% tags=["parameters"]
-dataset: str = "cancer"  # cancer, titanic, banknote, iris, iris3f, vowel, mnist5k, mnist, wine, wdbc or digits
+dataset: str = "cancer"  # cancer, titanic, banknote, iris, iris3f or vowel
 protocol: str = "published"  # published (the paper, oddities included) or corrected
 seeds: list = [0, 1]  # whole numbers; one network a seed
 alpha: float = None  # level of LEGC's test; None: the protocol's
-rule: str = None  # noncausal (prune what does not predict the error) or causal (the reverse); None: the protocol's
-out_dir: str = (
-    "results"  # folder for the rows: CSV, and JSON that says where they came from
-)
+rule: str = None  # which weights to prune, noncausal or causal; None: the protocol's
+out_dir: str = "results"  # folder for the rows (CSV) and their provenance (JSON)
 
 # %%
 from study import parameters
@@ -64,157 +70,143 @@ from study import evidence, importance, networks, plots, rankings, results
 
 plots.use_style()
 split = datasets.load(dataset, choices)
-n_features = split.X_train.shape[1]
-if n_features > importance.MAX_EXACT:
-    raise ValueError(
-        f"dataset={dataset!r} has {n_features} inputs; allowed: up to {importance.MAX_EXACT}"
-    )
-(
-    selection.horizon(split, choices, "FT"),
-    selection.horizon(split, choices, "PT"),
-)  # both must be possible
-layers = training.layer_sizes(split, choices.hidden)
-print(f"{dataset}: network {layers}, seeds {seeds}")
+n_inputs, allowed = split.X_train.shape[1], f"up to {importance.MAX_EXACT}"
+if n_inputs > importance.MAX_EXACT:
+    raise ValueError(f"{dataset=} has {n_inputs} inputs; allowed: {allowed}")
+for variant in ("FT", "PT"):
+    selection.horizon(split, choices, variant)  # raises if no test is possible
 
 # %% [markdown]
 # ## Five networks a seed, trained to the end
+#
+# The five models of the earlier chapters: dense, the two LEGCNets, and random and magnitude pruning with as many weights
+# as FT prunes. Unlike there, all are trained for the same number of epochs. A network that is stopped sooner than its
+# parent would differ from it for that reason alone.
 
 # %%
 masks = rankings.model_masks(split, choices.hidden, seeds, choices)
+models, stacked = list(masks), np.stack(list(masks.values()), axis=1)
 runs = training.train_ensemble(
-    split, choices.hidden, seeds, choices, masks=np.stack(list(masks.values()), axis=1),
-    epochs=choices.recorded_epochs,
-)  # fmt: skip
+    split, choices.hidden, seeds, choices, stacked, epochs=choices.recorded_epochs
+)
+print(f"{dataset}: {len(runs.members)} networks {runs.layers}, seeds {seeds}")
 
+# %% [markdown]
+# ## What moves the output
+#
+# For every network we compute the SHAP values of all test samples, with training samples as the background. A feature's
+# *importance* is their mean size, without the sign: how far this input moves the output from the mean, on average. It is
+# in the unit of the output, which lies between nought and one.
 
 # %%
-def network(seed, model):
-    """The trained network of a seed and model, as a torch module."""
-    at = runs.members.query(
-        "seed == @seed and mask == @list(@masks).index(@model)"
-    ).index[0]
-    return networks.mlp(
-        runs.final_weights[at], runs.final_biases[at], layers, choices.output
+names, values, by_model = split.feature_names, {}, {}
+for at, seed, mask in runs.members[["seed", "mask"]].itertuples():
+    flat = runs.final_weights[at], runs.final_biases[at]
+    network, key = (
+        networks.mlp(*flat, runs.layers, choices.output),
+        (seed, models[mask]),
     )
+    values[key] = importance.shap_values(network, split.X_train, split.X_test)
+    by_model[key] = importance.shap_importance(values[key], names)
 
+# %% [markdown]
+# The figure is the paper's comparison: one group of bars a feature, the dense network's most important feature first. If a
+# pruned network reasons as its parent does, its bars fall from left to right as the grey ones do. A bar that stands out
+# from a group of equals is a feature that changed its rank.
 
-values = {
-    (seed, model): importance.shap_values(network(seed, model), split.X_train, split.X_test)
-    for seed in seeds for model in masks
-}  # fmt: skip
-by_model = {
-    key: importance.shap_importance(v, split.feature_names)
-    for key, v in values.items()
-}
-
-# %% mystnb={"figure": {"caption": "Mean absolute SHAP value of every feature, averaged over seeds, for the five networks.", "name": "fig-importance"}, "image": {"alt": "Grouped bar chart of mean absolute SHAP value per feature for dense, FT, PT, random and magnitude networks."}}
-bars = pd.DataFrame(
-    {m: sum(by_model[s, m] for s in seeds) / len(seeds) for m in masks}
-)
-bars = bars.sort_values("dense", ascending=False)
+# %% mystnb={"figure": {"caption": "Mean absolute SHAP value of every feature, averaged over seeds.", "name": "fig-importance"}, "image": {"alt": "Grouped bars: mean absolute SHAP value per feature and network."}}
+bars = pd.DataFrame({m: sum(by_model[s, m] for s in seeds) for m in models})
+bars = (bars / len(seeds)).sort_values("dense", ascending=False)
 figure, (ax,) = plots.panels(figsize=(9, 4))
 bars.plot.bar(ax=ax, color=[plots.MODELS[m] for m in bars], width=0.8)
 ax.tick_params(axis="x", rotation=30)
-plots.label(
-    ax, f"{dataset}: feature importance", "feature", "mean |SHAP| (output units)"
-)
-# %% [markdown]
-# The bars average over samples. The swarms show every test sample of the first seed, network by network, features in the
-# dense network's order: a feature whose colours change sides has changed its meaning.
+title, unit = f"{dataset}: feature importance", "mean |SHAP| (output units)"
+plots.label(ax, title, "feature", unit)
 
-# %% mystnb={"figure": {"caption": "SHAP values of the five networks, first seed: one point a test sample, coloured by the feature's value.", "name": "fig-beeswarm"}, "image": {"alt": "Five bee-swarm panels, one a network, of SHAP values for each feature, coloured from low to high feature value."}}
-order = [split.feature_names.index(name) for name in bars.index]
-figure, axes = plots.panels(len(masks), figsize=(15, 0.5 * n_features + 1.5))
-for ax, model in zip(axes, masks):
+# %% [markdown]
+# The bars average over samples and lose the sign. The swarms show every test sample of the first seed, network by network,
+# features in the dense network's order. A point to the right raised the output of that sample, one to the left lowered it;
+# its colour says whether the feature's value was low or high. So a row with its dark points on the left means that low
+# values lower the output. A feature whose colours change sides between two panels has changed its meaning, even where its
+# bar has kept its length. (Of several outputs the first is shown.)
+
+# %% mystnb={"figure": {"caption": "SHAP values, first seed: one point a test sample, coloured by the feature's value.", "name": "fig-beeswarm"}, "image": {"alt": "Five panels, one a network, of SHAP values by feature."}}
+order = [names.index(name) for name in bars.index]
+figure, axes = plots.panels(len(models), figsize=(15, 0.5 * n_inputs + 1.5))
+for ax, model in zip(axes, models):
     explained = shap.Explanation(
         values[seeds[0], model][:, order, 0],
         data=split.X_test[:, order],
         feature_names=list(bars.index),
     )
     shap.plots.beeswarm(
-        explained, ax=ax, order=np.arange(n_features), max_display=n_features, plot_size=None, show=False, s=8,
-        color=plt.get_cmap("cividis"), color_bar=model == "magnitude", group_remaining_features=False,
+        explained, ax=ax, order=np.arange(n_inputs), max_display=n_inputs, s=8,
+        color=plt.get_cmap("cividis"), color_bar=model == models[-1],
+        plot_size=None, show=False, group_remaining_features=False,
     )  # fmt: skip
     ax.tick_params(labelsize=9, labelleft=model == "dense")
     plots.label(ax, model, "SHAP value (output units)", "")
+
 # %% [markdown]
 # ## How consistent is consistent?
 #
-# Rank correlation (Spearman, Kendall) and the overlap of the three leading features, of each pruned network with
-# its own dense parent. The last row is the yardstick: dense networks of different seeds among themselves.
+# Figures persuade; numbers can be compared. Three of them say how alike the orders of features are in a pruned network and
+# in its own dense parent. Spearman's and Kendall's rank correlations are one for the same order and minus one for the
+# reverse; Spearman's weighs how far a feature has moved, Kendall's counts the pairs of features that have changed places.
+# The third is the share of the three leading features that both have in common.
+#
+# The yardstick is the row "dense, other seed": dense networks among themselves, pair by pair. They differ in
+# nothing but the seed. Agreement below this row means that pruning changed more than a new start would have; agreement
+# above it, that the child takes after its parent.
 
 # %%
-rows = [
-    dict(model=model, seed=seed, **importance.importance_agreement(by_model[seed, "dense"], by_model[seed, model]))
-    for seed in seeds for model in masks if model != "dense"
-]  # fmt: skip
-rows += [
-    dict(model="dense, other seed", seed=a, **importance.importance_agreement(by_model[a, "dense"], by_model[b, "dense"]))
-    for a, b in combinations(seeds, 2)
-]  # fmt: skip
-rows = pd.DataFrame(rows)
-results.save(
-    rows,
-    "06_diagnostics",
-    dataset,
-    protocol,
-    out_dir,
-    seeds=seeds,
-    alpha=choices.alpha,
-    rule=choices.rule,
-)
+pairs = [(model, seed, (seed, model)) for seed in seeds for model in models[1:]]
+pairs += [("dense, other seed", a, (b, "dense")) for a, b in combinations(seeds, 2)]
+rows = pd.DataFrame([
+    {"model": model, "seed": seed}
+    | importance.importance_agreement(by_model[seed, "dense"], by_model[other])
+    for model, seed, other in pairs
+])  # fmt: skip
 agreement = rows.groupby("model")[["spearman", "kendall", "top3"]].mean()
-agreement.round(3)
+agreement.loc[rows.model.unique()].round(3)
 
+# %% [markdown]
+# The means above come from few networks, so here is every one of them: a point a seed, or a pair of seeds in the last row,
+# and a black bar at the mean. Look whether the points of a model lie to the right of those of the last row, or among
+# them; and whether FT's lie to the right of those of the random masks, which took away just as much.
 
-# %% mystnb={"figure": {"caption": "Rank agreement of feature importance with the dense parent, one point a seed (or pair of seeds), and the mean.", "name": "fig-agreement"}, "image": {"alt": "Strip plot of Spearman correlation for FT, PT, random, magnitude, and dense networks of other seeds."}}
+# %% mystnb={"figure": {"caption": "Rank agreement with the dense parent: one point a seed or pair of seeds, and the mean.", "name": "fig-agreement"}, "image": {"alt": "Strip plot of Spearman correlation by model."}}
 figure, (ax,) = plots.panels(figsize=(8, 3.5))
 colours = plots.MODELS | {"dense, other seed": plots.MODELS["dense"]}
-sns.stripplot(
-    rows,
-    x="spearman",
-    y="model",
-    hue="model",
-    palette=colours,
-    alpha=0.5,
-    ax=ax,
-    legend=False,
-)
-ax.scatter(
-    agreement.spearman.loc[rows.model.unique()],
-    range(rows.model.nunique()),
-    color="black",
-    marker="|",
-    s=300,
-)
-plots.label(
-    ax,
-    f"{dataset}: agreement with the dense network",
-    "Spearman correlation of mean |SHAP|",
-    "",
-)
-# %% tags=["hide-input"]
-agree = rows.pivot_table(
-    index="seed", columns="model", values="spearman", dropna=False
-)
-others = agree["dense, other seed"].mean() if len(seeds) > 1 else np.nan
-evidence.save({
-    "explained": agree["FT"] - others, "explained_partial": agree["PT"] - others,
-    "shap_magnitude_keeps": agree["magnitude"] - others,
-    "shap_random": agree["FT"] - agree["random"], "shap_magnitude": agree["FT"] - agree["magnitude"],
-}, "06_diagnostics", dataset, protocol, out_dir)  # fmt: skip
+points = dict(x="spearman", y="model", hue="model", ax=ax)
+sns.stripplot(rows, palette=colours, alpha=0.5, legend=False, **points)
+means = agreement.spearman[rows.model.unique()]
+ax.scatter(means, range(len(means)), color="black", marker="|", s=300)
+title = f"{dataset}: agreement with the dense network"
+plots.label(ax, title, "Spearman correlation of mean |SHAP|", "")
+
+# %% [markdown]
+# What decides the claims is Spearman's correlation, one number a seed: above the mean of the yardstick for the claim that
+# importance is kept, and above random and magnitude pruning, seed by seed, for the claims that LEGCNet keeps it better.
 
 # %% tags=["hide-input", "nbval-ignore-output"]
-wide = rows[rows.model != "dense, other seed"].pivot(
-    index="seed", columns="model", values="spearman"
+settings = dict(seeds=seeds, alpha=choices.alpha, rule=choices.rule)
+results.save(rows, "06_diagnostics", dataset, protocol, out_dir, **settings)
+wide = rows.pivot_table(
+    index="seed", columns="model", values="spearman", dropna=False
 )
-above = wide.sub(wide["random"], axis=0)
-results.publish(dict(
-    ft=agreement.spearman["FT"], pt=agreement.spearman["PT"], random=agreement.spearman["random"],
-    magnitude=agreement.spearman["magnitude"], n_seeds=len(seeds),
-    yardstick=agreement.spearman.get("dense, other seed", np.nan),
-    **{f"{m}_{end}": value for m in ("FT", "PT") for end, value in zip(("mean", "low", "high"), results.interval(above[m]))},
-))  # fmt: skip
+others = wide["dense, other seed"].mean() if len(seeds) > 1 else np.nan
+evidence.save({
+    "explained": wide["FT"] - others, "explained_partial": wide["PT"] - others,
+    "shap_magnitude_keeps": wide["magnitude"] - others,
+    "shap_random": wide["FT"] - wide["random"],
+    "shap_magnitude": wide["FT"] - wide["magnitude"],
+}, "06_diagnostics", dataset, protocol, out_dir)  # fmt: skip
+above = {m: results.interval_text(wide[m] - wide["random"]) for m in ("FT", "PT")}
+facts = {model.lower(): agreement.spearman[model] for model in models[1:]}
+facts |= {f"{model}_above": text for model, text in above.items()}
+facts["yardstick"] = agreement.spearman.get("dense, other seed", np.nan)
+results.publish(facts | dict(n_seeds=len(seeds)))
 
 # %% [markdown]
 # ## What we found
@@ -224,14 +216,15 @@ results.publish(dict(
 #   {glue:text}`magnitude:.2f`.
 # - **The yardstick**: two dense networks that differ only in their seed agree at {glue:text}`yardstick:.2f`. A
 #   pruned network above that line has kept more of its parent's reasoning than another seed would have.
-# - **Against a random mask of the same size**, seed by seed, FT agrees better by {glue:text}`FT_mean:.2f` (95 % interval
-#   {glue:text}`FT_low:.2f` to {glue:text}`FT_high:.2f`) and PT, which prunes more or fewer weights, by
-#   {glue:text}`PT_mean:.2f` ({glue:text}`PT_low:.2f` to {glue:text}`PT_high:.2f`).
+# - **Against a random mask of the same size**, seed by seed, FT agrees better by {glue:text}`FT_above`, and PT, which
+#   prunes more or fewer weights, by {glue:text}`PT_above`. Negative is worse; with an interval that holds zero we cannot
+#   tell LEGCNet's choice from a draw.
 #
 # ```{admonition} What could be wrong with it
 # :class: caution
-# SHAP values depend on the background data (at most a hundred training rows) and treat features as independent. Pairs of
-# seeds share networks, so the points of the yardstick are not independent. Kept
-# importance at a sparsity of a few weights is a weak test: little was taken away. Rank correlations over few
-# features are coarse.
+# SHAP values depend on the background data (at most a hundred training rows) and treat features as independent, so they
+# ask the network about combinations that do not occur. Pairs of seeds share networks, so the points of the yardstick are
+# not independent. Where the yardstick is itself close to one there is no room above it, and no method can show that it
+# keeps importance better than a new start does. Kept importance at a sparsity of a few weights is a weak test: little was
+# taken away. Rank correlations over few features are coarse.
 # ```
