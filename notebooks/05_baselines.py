@@ -22,9 +22,9 @@
 # (section 1.1, Table 3). No code is released for the two baselines, and their sparsity is not given.
 # ```
 #
-# The question matters because networks are forgiving. Most have more weights than they need, so that one can often remove
-# some *at random*, train again, and lose nothing. An expensive way to choose weights, and following every weight's
-# Lyapunov exponent and testing each with a Granger test is expensive, has to be worth more than that.
+# The question matters because networks are forgiving. Most have more weights than they need, so that one can often
+# remove some *at random*, train again, and lose nothing. An expensive way to choose weights, and following every
+# weight's Lyapunov exponent and testing each with a Granger test is expensive, has to be worth more than that.
 #
 # Both baselines prune exactly as many weights as LEGCNet-FT does on the same seed, with `torch.nn.utils.prune`:
 # random draws uniformly among all weights, magnitude drops the smallest $|w|$ of the *trained* dense network. With
@@ -37,8 +37,8 @@
 #
 # so one draw says little: the next could be luckier. We draw many a seed and look at where LEGCNet falls among them.
 #
-# The first cell holds what can be changed; everything below follows from it. The set-up after it loads the data and stops
-# at once, with a message, where the training run would be too short for LEGCNet's test.
+# The first cell holds what can be changed; everything below follows from it. The set-up after it loads the data and
+# stops at once, with a message, where the training run would be too short for LEGCNet's test.
 
 # %% tags=["parameters"]
 dataset: str = "cancer"  # cancer, titanic, banknote, iris, iris3f, vowel, mnist5k …
@@ -72,9 +72,9 @@ print(f"{dataset}: {draws} random masks for each of the seeds {seeds}")
 # %% [markdown]
 # ## Masks of equal size
 #
-# A *mask* says for every weight whether it stays. LEGCNet-FT's comes first, since it sets the number $n$ that the others
-# have to match. Magnitude then reads the final weights of the very run that LEGCNet followed: both have seen the same
-# training. The random masks have seen nothing.
+# A *mask* says for every weight whether it stays. LEGCNet-FT's comes first, since it sets the number $n$ that the
+# others have to match. Magnitude then reads the final weights of the very run that LEGCNet followed: both have seen
+# the same training. The random masks have seen nothing.
 
 # %%
 chosen = selection.find_masks(split, choices.hidden, seeds, choices, "FT")
@@ -102,9 +102,9 @@ rows["draw"] = (rows.pop("mask") - models.index("random")).clip(lower=0)
 rows["weights"] = masks.sum(axis=2).ravel()
 
 # %% [markdown]
-# Means over all networks of a kind give a first impression. `weights` is what is left; it has to agree between the three
-# pruned kinds, or the comparison would be unfair. `reached` is the share that gets to the benchmark at all: the others
-# have no epoch, and are read after their last one.
+# Means over all networks of a kind give a first impression. `weights` is what is left; it has to agree between the
+# three pruned kinds, or the comparison would be unfair. `reached` is the share that gets to the benchmark at all: the
+# others have no epoch, and are read after their last one.
 
 # %%
 order = ["dense", "FT", "magnitude", "random"]
@@ -116,10 +116,11 @@ means.loc[order].round(
 )
 
 # %% [markdown]
-# A mean hides how much one random mask differs from the next, and that spread is the yardstick here. In the figure every
-# small triangle is one random mask; the dense network and magnitude pruning stand to the right of them. If LEGCNet chose well, its square would lie at the upper edge of the triangles on the
-# left (more accurate) or at their lower edge on the right (faster), and would do so for seed after seed. A square in their
-# midst is what one more random mask would look like.
+# A mean hides how much one random mask differs from the next, and that spread is the yardstick here. In the figure
+# every small triangle is one random mask; the dense network and magnitude pruning stand to the right of them. If
+# LEGCNet chose well, its square would lie at the upper edge of the triangles on the left (more accurate) or at their
+# lower edge on the right (faster), and would do so for seed after seed. A square in their midst is what one more
+# random mask would look like.
 
 # %% mystnb={"figure": {"caption": "LEGCNet-FT and magnitude pruning among random masks of the same size.", "name": "fig-among"}, "image": {"alt": "Accuracy and epochs by seed: random masks as small points, the others larger."}}
 figure, axes = plots.panels(2, figsize=(11, 4))
@@ -138,10 +139,10 @@ _ = figure.legend(*ax.get_legend_handles_labels(), loc="outside right")
 # %% [markdown]
 # ## Beside the paper
 #
-# The paper prints "the best results from every initialization", so that is what we set beside it: of each kind the network
-# with the highest accuracy, the faster one if two are equal. Mind that this flatters whoever had more tries. The best
-# random network is picked among all draws of all seeds, each other one among the seeds alone. Empty cells are what the
-# paper does not print.
+# The paper prints "the best results from every initialization", so that is what we set beside it: of each kind the
+# network with the highest accuracy, the faster one if two are equal. Mind that this flatters whoever had more tries.
+# The best random network is picked among all draws of all seeds, each other one among the seeds alone. Empty cells are
+# what the paper does not print.
 
 # %%
 ranked = rows.sort_values(["accuracy", "epoch"], ascending=[False, True])
@@ -156,11 +157,11 @@ table.round({c: 4 if c[0] in ("accuracy", "f1") else 0 for c in table})
 # %% [markdown]
 # ## A rank among random masks
 #
-# The figure's question can be asked in one number a seed: of the random masks, how many does LEGCNet-FT beat? If it were
-# one more random mask, that percentage would be spread evenly between none and all, with one half as its mean. Nothing
-# has to be assumed about how accuracies are distributed: the draws show what comes out when the choice does not matter.
-# Ties count half, since many networks of a small data set get exactly the same test samples right. Networks that never
-# reach the benchmark count as slowest.
+# The figure's question can be asked in one number a seed: of the random masks, how many does LEGCNet-FT beat? If it
+# were one more random mask, that percentage would be spread evenly between none and all, with one half as its mean.
+# Nothing has to be assumed about how accuracies are distributed: the draws show what comes out when the choice does
+# not matter. Ties count half, since many networks of a small data set get exactly the same test samples right.
+# Networks that never reach the benchmark count as slowest.
 
 
 # %%
@@ -177,9 +178,9 @@ ranks = rows.groupby("seed")[["model", "accuracy", "f1", "epoch"]].apply(beaten)
 ranks.round(1)
 
 # %% [markdown]
-# The page on claims decides by something else, which is closer to what the paper says: the difference in accuracy between
-# LEGCNet-FT and the *mean* of its seed's random masks, and between LEGCNet-FT and magnitude. It asks of both whether they
-# are alike to within a margin, and whether LEGCNet is ahead.
+# The page on claims decides by something else, which is closer to what the paper says: the difference in accuracy
+# between LEGCNet-FT and the *mean* of its seed's random masks, and between LEGCNet-FT and magnitude. It asks of both
+# whether they are alike to within a margin, and whether LEGCNet is ahead.
 
 # %% tags=["hide-input", "nbval-ignore-output"]
 settings = dict(seeds=seeds, draws=draws, alpha=choices.alpha, rule=choices.rule)
@@ -198,16 +199,16 @@ results.publish(facts | dict(pruned=n_pruned.mean(), n_weights=legc.shape[1]))
 # %% [markdown]
 # ## What we found
 #
-# Over {glue:text}`n_seeds:.0f` seeds with {glue:text}`draws:.0f` random masks each, at
-# {glue:text}`pruned:.1f` pruned weights of {glue:text}`n_weights:.0f` on average, LEGCNet-FT beats this percentage of the
-# random masks:
+# Over {glue:text}`n_seeds:.0f` seeds with {glue:text}`draws:.0f` random masks each, at {glue:text}`pruned:.1f` pruned
+# weights of {glue:text}`n_weights:.0f` on average, LEGCNet-FT beats this percentage of the random masks:
 #
 # - in accuracy {glue:text}`accuracy`,
 # - in macro F1 {glue:text}`f1`,
 # - in epochs to the benchmark {glue:text}`epoch`.
 #
-# Chance is one half. An interval that holds it means: on this data set we cannot tell LEGCNet from a random mask. One that
-# lies above it means that the choice is worth something, one below that a random mask would have been the better choice.
+# Chance is one half. An interval that holds it means: on this data set we cannot tell LEGCNet from a random mask. One
+# that lies above it means that the choice is worth something, one below that a random mask would have been the better
+# choice.
 #
 # In percentage points of test accuracy, LEGCNet-FT is ahead of the mean random mask by {glue:text}`over_random`, and of
 # magnitude pruning by {glue:text}`over_magnitude`; negative is behind.

@@ -14,8 +14,8 @@
 # %% [markdown]
 # # Is it still the same network?
 #
-# Equal accuracy can hide a changed mind: two networks may be right equally often, for different reasons. The paper looks
-# inside with two tools: SHAP values {cite}`lundberg2017`, which say how much each input moves the output, and
+# Equal accuracy can hide a changed mind: two networks may be right equally often, for different reasons. The paper
+# looks inside with two tools: SHAP values {cite}`lundberg2017`, which say how much each input moves the output, and
 # WeightWatcher, the business of [the next chapter](07_weightwatcher.ipynb).
 #
 # ```{admonition} The paper says
@@ -23,9 +23,9 @@
 # sets (section 5.1, Figures 3, 7 and 8), or does not keep it (section 6).
 # ```
 #
-# Ask what a feature contributes to one prediction, and the answer depends on what else is known: the second of two inputs
-# that say the same adds nothing to the first. The Shapley value, which comes from the theory of games, settles this by
-# averaging. That of feature $i$, one of $d$, is its effect over all coalitions $S$ of the others:
+# Ask what a feature contributes to one prediction, and the answer depends on what else is known: the second of two
+# inputs that say the same adds nothing to the first. The Shapley value, which comes from the theory of games, settles
+# this by averaging. That of feature $i$, one of $d$, is its effect over all coalitions $S$ of the others:
 #
 # ```{math}
 # :label: eq-shapley
@@ -33,15 +33,15 @@
 # \bigl( v_x(S \cup \{i\}) - v_x(S) \bigr).
 # ```
 #
-# Here $v_x(S)$ is the mean output of the network if the features in $S$ have the values of sample $x$ and the others those
-# of training samples. The values of all features add up to the prediction, less the mean prediction. With few inputs the
-# sum over coalitions is computed exactly, so no error of sampling blurs what follows.
+# Here $v_x(S)$ is the mean output of the network if the features in $S$ have the values of sample $x$ and the others
+# those of training samples. The values of all features add up to the prediction, less the mean prediction. With few
+# inputs the sum over coalitions is computed exactly, so no error of sampling blurs what follows.
 #
-# Whether importance is "maintained" needs a yardstick: no two networks are quite alike. We compare a pruned network with
-# its dense parent, and dense networks of different seeds *with each other*.
+# Whether importance is "maintained" needs a yardstick: no two networks are quite alike. We compare a pruned network
+# with its dense parent, and dense networks of different seeds *with each other*.
 #
-# The parameters come first. Data sets with more inputs than can be computed exactly are refused, and so are runs too short
-# for the tests of either variant of LEGCNet.
+# The parameters come first. Data sets with more inputs than can be computed exactly are refused, and so are runs too
+# short for the tests of either variant of LEGCNet.
 
 # %% tags=["parameters"]
 dataset: str = "cancer"  # cancer, titanic, banknote, iris, iris3f or vowel
@@ -79,9 +79,9 @@ for variant in ("FT", "PT"):
 # %% [markdown]
 # ## Five networks a seed, trained to the end
 #
-# The five models of the earlier chapters: dense, the two LEGCNets, and random and magnitude pruning with as many weights
-# as FT prunes. Unlike there, all are trained for the same number of epochs. A network that is stopped sooner than its
-# parent would differ from it for that reason alone.
+# The five models of the earlier chapters: dense, the two LEGCNets, and random and magnitude pruning with as many
+# weights as FT prunes. Unlike there, all are trained for the same number of epochs. A network that is stopped sooner
+# than its parent would differ from it for that reason alone.
 
 # %%
 masks = rankings.model_masks(split, choices.hidden, seeds, choices)
@@ -94,9 +94,9 @@ print(f"{dataset}: {len(runs.members)} networks {runs.layers}, seeds {seeds}")
 # %% [markdown]
 # ## What moves the output
 #
-# For every network we compute the SHAP values of all test samples, with training samples as the background. A feature's
-# *importance* is their mean size, without the sign: how far this input moves the output from the mean, on average. It is
-# in the unit of the output, which lies between nought and one.
+# For every network we compute the SHAP values of all test samples, with training samples as the background. A
+# feature's *importance* is their mean size, without the sign: how far this input moves the output from the mean, on
+# average. It is in the unit of the output, which lies between nought and one.
 
 # %%
 names, values, by_model = split.feature_names, {}, {}
@@ -110,25 +110,25 @@ for at, seed, mask in runs.members[["seed", "mask"]].itertuples():
     by_model[key] = importance.shap_importance(values[key], names)
 
 # %% [markdown]
-# The figure is the paper's comparison: one group of bars a feature, the dense network's most important feature first. If a
-# pruned network reasons as its parent does, its bars fall from left to right as the grey ones do. A bar that stands out
-# from a group of equals is a feature that changed its rank.
+# The figure is the paper's comparison: one group of bars a feature, the dense network's most important feature first.
+# If a pruned network reasons as its parent does, its bars fall from left to right as the grey ones do. A bar that
+# stands out from a group of equals is a feature that changed its rank.
 
 # %% mystnb={"figure": {"caption": "Mean absolute SHAP value of every feature, averaged over seeds.", "name": "fig-importance"}, "image": {"alt": "Grouped bars: mean absolute SHAP value per feature and network."}}
 bars = pd.DataFrame({m: sum(by_model[s, m] for s in seeds) for m in models})
 bars = (bars / len(seeds)).sort_values("dense", ascending=False)
 figure, (ax,) = plots.panels(figsize=(9, 4))
 bars.plot.bar(ax=ax, color=[plots.MODELS[m] for m in bars], width=0.8)
-ax.tick_params(axis="x", rotation=30)
+plt.setp(ax.get_xticklabels(), rotation=30, ha="right")
 title, unit = f"{dataset}: feature importance", "mean |SHAP| (output units)"
 plots.label(ax, title, "feature", unit)
 
 # %% [markdown]
-# The bars average over samples and lose the sign. The swarms show every test sample of the first seed, network by network,
-# features in the dense network's order. A point to the right raised the output of that sample, one to the left lowered it;
-# its colour says whether the feature's value was low or high. So a row with its dark points on the left means that low
-# values lower the output. A feature whose colours change sides between two panels has changed its meaning, even where its
-# bar has kept its length. (Of several outputs the first is shown.)
+# The bars average over samples and lose the sign. The swarms show every test sample of the first seed, network by
+# network, features in the dense network's order. A point to the right raised the output of that sample, one to the
+# left lowered it; its colour says whether the feature's value was low or high. So a row with its dark points on the
+# left means that low values lower the output. A feature whose colours change sides between two panels has changed its
+# meaning, even where its bar has kept its length. (Of several outputs the first is shown.)
 
 # %% mystnb={"figure": {"caption": "SHAP values, first seed: one point a test sample, coloured by the feature's value.", "name": "fig-beeswarm"}, "image": {"alt": "Five panels, one a network, of SHAP values by feature."}}
 order = [names.index(name) for name in bars.index]
@@ -150,10 +150,10 @@ for ax, model in zip(axes, models):
 # %% [markdown]
 # ## How consistent is consistent?
 #
-# Figures persuade; numbers can be compared. Three of them say how alike the orders of features are in a pruned network and
-# in its own dense parent. Spearman's and Kendall's rank correlations are one for the same order and minus one for the
-# reverse; Spearman's weighs how far a feature has moved, Kendall's counts the pairs of features that have changed places.
-# The third is the share of the three leading features that both have in common.
+# Figures persuade; numbers can be compared. Three of them say how alike the orders of features are in a pruned network
+# and in its own dense parent. Spearman's and Kendall's rank correlations are one for the same order and minus one for
+# the reverse; Spearman's weighs how far a feature has moved, Kendall's counts the pairs of features that have changed
+# places. The third is the share of the three leading features that both have in common.
 #
 # The yardstick is the row "dense, other seed": dense networks among themselves, pair by pair. They differ in
 # nothing but the seed. Agreement below this row means that pruning changed more than a new start would have; agreement
@@ -171,9 +171,9 @@ agreement = rows.groupby("model")[["spearman", "kendall", "top3"]].mean()
 agreement.loc[rows.model.unique()].round(3)
 
 # %% [markdown]
-# The means above come from few networks, so here is every one of them: a point a seed, or a pair of seeds in the last row,
-# and a black bar at the mean. Look whether the points of a model lie to the right of those of the last row, or among
-# them; and whether FT's lie to the right of those of the random masks, which took away just as much.
+# The means above come from few networks, so here is every one of them: a point a seed, or a pair of seeds in the last
+# row, and a black bar at the mean. Look whether the points of a model lie to the right of those of the last row, or
+# among them; and whether FT's lie to the right of those of the random masks, which took away just as much.
 
 # %% mystnb={"figure": {"caption": "Rank agreement with the dense parent: one point a seed or pair of seeds, and the mean.", "name": "fig-agreement"}, "image": {"alt": "Strip plot of Spearman correlation by model."}}
 figure, (ax,) = plots.panels(figsize=(8, 3.5))
@@ -182,12 +182,14 @@ points = dict(x="spearman", y="model", hue="model", ax=ax)
 sns.stripplot(rows, palette=colours, alpha=0.5, legend=False, **points)
 means = agreement.spearman[rows.model.unique()]
 ax.scatter(means, range(len(means)), color="black", marker="|", s=300)
+ax.set_ylim(len(means) - 0.5, -0.5)
 title = f"{dataset}: agreement with the dense network"
 plots.label(ax, title, "Spearman correlation of mean |SHAP|", "")
 
 # %% [markdown]
-# What decides the claims is Spearman's correlation, one number a seed: above the mean of the yardstick for the claim that
-# importance is kept, and above random and magnitude pruning, seed by seed, for the claims that LEGCNet keeps it better.
+# What decides the claims is Spearman's correlation, one number a seed: above the mean of the yardstick for the claim
+# that importance is kept, and above random and magnitude pruning, seed by seed, for the claims that LEGCNet keeps it
+# better.
 
 # %% tags=["hide-input", "nbval-ignore-output"]
 settings = dict(seeds=seeds, alpha=choices.alpha, rule=choices.rule)
@@ -217,14 +219,14 @@ results.publish(facts | dict(n_seeds=len(seeds)))
 # - **The yardstick**: two dense networks that differ only in their seed agree at {glue:text}`yardstick:.2f`. A
 #   pruned network above that line has kept more of its parent's reasoning than another seed would have.
 # - **Against a random mask of the same size**, seed by seed, FT agrees better by {glue:text}`FT_above`, and PT, which
-#   prunes more or fewer weights, by {glue:text}`PT_above`. Negative is worse; with an interval that holds zero we cannot
-#   tell LEGCNet's choice from a draw.
+#   prunes more or fewer weights, by {glue:text}`PT_above`. Negative is worse; with an interval that holds zero we
+#   cannot tell LEGCNet's choice from a draw.
 #
 # ```{admonition} What could be wrong with it
 # :class: caution
-# SHAP values depend on the background data (at most a hundred training rows) and treat features as independent, so they
-# ask the network about combinations that do not occur. Pairs of seeds share networks, so the points of the yardstick are
-# not independent. Where the yardstick is itself close to one there is no room above it, and no method can show that it
-# keeps importance better than a new start does. Kept importance at a sparsity of a few weights is a weak test: little was
-# taken away. Rank correlations over few features are coarse.
+# SHAP values depend on the background data (at most a hundred training rows) and treat features as independent, so
+# they ask the network about combinations that do not occur. Pairs of seeds share networks, so the points of the
+# yardstick are not independent. Where the yardstick is itself close to one there is no room above it, and no method
+# can show that it keeps importance better than a new start does. Kept importance at a sparsity of a few weights is a
+# weak test: little was taken away. Rank correlations over few features are coarse.
 # ```

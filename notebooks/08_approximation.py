@@ -19,9 +19,13 @@
 #
 # ```{admonition} The paper says
 # Theorem 3.1: for a width $h$ of at least $\max\{K_1^{1/\alpha}, (K_2/\epsilon)^{1/\alpha}, (K_3/\delta)^{1/\alpha},
-# K_4 + K_5 \log(1/\delta)\}$ the network that LEGCNet prunes is $\epsilon$-close to the dense one on the unit ball, with
-# probability $1 - \delta$. Lemma 3.2: the sigmoid is Lipschitz (section 3.5).
+# K_4 + K_5 \log(1/\delta)\}$ the network that LEGCNet prunes is $\epsilon$-close to the dense one on the unit ball,
+# with probability $1 - \delta$. Lemma 3.2: the sigmoid is Lipschitz (section 3.5).
 # ```
+#
+# In words: name a tolerance $\epsilon$, and a risk $\delta$ that you accept. If the hidden layer has units enough,
+# then no input of length one or less makes the outputs of the two networks differ by more than the tolerance, but for
+# that risk. (The $\alpha$ here has nothing to do with the level of a test, nor with the last chapter's exponent.)
 #
 # The constants are not given, but one consequence can be tested. Solved for $\epsilon$, the bound promises a distance
 #
@@ -31,16 +35,18 @@
 # \qquad 0 < \alpha < 1,
 # ```
 #
-# that *falls* with the width. We draw wide networks as the theorem assumes (uniform weights, no biases, a linear
-# output), prune them, and look at the slope of $\log D$ against $\log h$.
+# between the sparse network $f^s$ and the dense one $f^d$ that *falls* with the width, whatever the constants are. We
+# draw wide networks as the theorem assumes (uniform weights, no biases, a linear output), prune them, and look at the
+# slope of $\log D$ against $\log h$: a power of $h$ is a straight line there, and the exponent is its slope.
+#
+# Only the data set, the protocol and the seeds can be chosen; they fix the number of inputs and outputs, and how many
+# weights LEGCNet prunes. The widths, and how often each is drawn, are set below.
 
 # %% tags=["parameters"]
-dataset: str = "cancer"  # cancer, titanic, banknote, iris, iris3f, vowel, mnist5k, mnist, wine, wdbc or digits
+dataset: str = "cancer"  # cancer, titanic, banknote, iris, iris3f, vowel, mnist5k …
 protocol: str = "published"  # published (the paper, oddities included) or corrected
 seeds: list = [0, 1]  # whole numbers; one network a seed
-out_dir: str = (
-    "results"  # folder for the rows: CSV, and JSON that says where they came from
-)
+out_dir: str = "results"  # folder for the rows (CSV) and their provenance (JSON)
 
 # %%
 from study import parameters
@@ -48,171 +54,146 @@ from study import parameters
 choices = parameters.check(globals(), "dataset protocol seeds out_dir")
 
 # %%
+from itertools import product
+
 import numpy as np
 import pandas as pd
 import torch
-from scipy import optimize, special, stats
+from scipy import optimize, special
 
 from legc_utils import datasets, selection, training
 from study import evidence, plots, results
 
 plots.use_style()
 split = datasets.load(dataset, choices)
-layers = training.layer_sizes(split, choices.hidden)
-n_in, n_out = layers[0], layers[-1]
-masks = selection.find_masks(split, choices.hidden, seeds, choices, "FT").masks
-pruned_number = max(
-    1, round((~masks).sum(axis=1).mean())
-)  # no seed may have pruned anything
-share = pruned_number / masks.shape[1]
+n_in, *_, n_out = training.layer_sizes(split, choices.hidden)
 widths, draws, starts = [8, 32, 128, 512, 2048], 12, 6
-print(
-    f"{dataset}: LEGCNet-FT prunes {pruned_number} of {masks.shape[1]} weights (mean of seeds {seeds})"
-)
 
 # %% [markdown]
 # ## Wide networks, pruned like ours
 #
-# Either the *share* of pruned weights is that of the LEGCNet-FT masks of this data set, or their *number* is. Which
-# weights go is decided at random, or by magnitude (the smallest). LEGCNet's own choice needs a training run and says
-# nothing about networks that are as wide as the theorem wants; the size of its masks is what we can carry over.
+# LEGCNet's own choice of weights needs a training run and says nothing about networks that are as wide as the theorem
+# wants. What we can carry over is the size of its masks, as the mean over the seeds. Where no weight was pruned we go
+# on with one, since the distance would otherwise be nought by definition.
+
+# %%
+masks = selection.find_masks(split, choices.hidden, seeds, choices, "FT").masks
+number = max(1, round((~masks).sum(axis=1).mean()))
+share = number / masks.shape[1]
+print(f"{dataset}: LEGCNet-FT prunes {number} of {masks.shape[1]} weights")
+
+# %% [markdown]
+# To carry it over can mean two things. Either the *share* of pruned weights stays that of the masks, so that a wider
+# network loses more weights, or their *number* does, so that it loses the same few among ever more. The theorem does
+# not say which. Which weights go is decided at random, or by magnitude (the smallest first, which should hurt least).
+#
+# The weights are uniform within a bound that shrinks with the larger side of their layer. With $h$ units this is the
+# usual scale at which the output neither explodes nor vanishes as the network grows.
 
 
 # %%
-def pruned_pairs(h, how, regime, rng):
-    """Dense and pruned weights of `draws` networks: ((W1, W2), (V1, V2)), W1 (draws, h, n_in), W2 (draws, n_out, h)."""
-    bound = lambda a, b: 1 / np.sqrt(max(a, b))  # the theorem's K = 1
-    dense = [
-        rng.uniform(-bound(a, b), bound(a, b), (draws, b, a))
-        for a, b in ((n_in, h), (h, n_out))
-    ]
+def pruned_pair(h, how, regime, rng):
+    """A dense and a pruned network of width h, drawn `draws` times.
+
+    Returns [[W1, W2], [V1, V2]], tensors (draws, h, n_in) and (draws, n_out, h).
+    """
+    shapes = (draws, h, n_in), (draws, n_out, h)
+    bounds = [1 / np.sqrt(max(shape[1:])) for shape in shapes]  # the theorem's K = 1
+    dense = [rng.uniform(-b, b, shape) for b, shape in zip(bounds, shapes)]
     flat = np.hstack([W.reshape(draws, -1) for W in dense])
-    count = (
-        pruned_number if regime == "number" else max(1, round(share * flat.shape[1]))
-    )
-    order = np.argsort(
-        np.abs(flat) if how == "magnitude" else rng.random(flat.shape), axis=1
-    )
-    np.put_along_axis(flat, order[:, :count], 0.0, axis=1)
-    V1, V2 = np.split(flat, [h * n_in], axis=1)
-    sparse = V1.reshape(draws, h, n_in), V2.reshape(draws, n_out, h)
+    count = number if regime == "number" else max(1, round(share * flat.shape[1]))
+    rank = np.abs(flat) if how == "magnitude" else rng.random(flat.shape)
+    np.put_along_axis(flat, rank.argsort(axis=1)[:, :count], 0.0, axis=1)
+    parts = np.split(flat, [h * n_in], axis=1)
+    sparse = [part.reshape(shape) for part, shape in zip(parts, shapes)]
     return [[torch.as_tensor(W) for W in network] for network in (dense, sparse)]
 
 
 # %% [markdown]
-# The supremum is sought by gradient ascent from several points of the unit ball; what it finds is a lower bound, which
-# is the side that could refute a claim of closeness.
+# The theorem speaks of the *worst* input in the ball, not of an average one. We look for it by gradient ascent: start
+# from several random points, step in the direction in which the two outputs move apart fastest, return to the ball if
+# the step has left it, and make the steps shorter as we go. The best that is found is a lower bound of the supremum,
+# which is the side that could refute a claim of closeness: the true distance is at least as large.
 
 
 # %%
-def distance(x, dense, sparse):
-    """‖f_s(x) − f_d(x)‖ at points x (draws, starts, n_in): (draws, starts)."""
-    out = [
-        torch.sigmoid(x @ W1.transpose(1, 2)) @ W2.transpose(1, 2)
-        for W1, W2 in (dense, sparse)
-    ]
-    return (out[1] - out[0]).norm(dim=-1)
+def output(x, W1, W2):
+    """A network's outputs (draws, starts, n_out) at x (draws, starts, n_in)."""
+    return torch.sigmoid(x @ W1.mT) @ W2.mT
 
 
 def supremum(dense, sparse, rng, steps=60):
-    """Largest distance that ascent finds in the unit ball, for every draw: (draws,)."""
+    """Largest distance that ascent finds in the unit ball, one a draw: (draws,)."""
     x = torch.as_tensor(rng.normal(size=(draws, starts, n_in)))
-    best = torch.zeros(draws, dtype=torch.float64)
+    best = torch.zeros(draws, dtype=x.dtype)
     for step in range(steps):
         x = (x / x.norm(dim=-1, keepdim=True).clamp(min=1)).detach().requires_grad_()
-        d = distance(x, dense, sparse)
-        best = torch.maximum(best, d.detach().amax(dim=1))
-        (slope,) = torch.autograd.grad(d.sum(), x)
-        x = x + 0.5 * 0.95**step * slope / slope.norm(dim=-1, keepdim=True).clamp(
-            min=1e-12
-        )
+        apart = (output(x, *sparse) - output(x, *dense)).norm(dim=-1)
+        best = torch.maximum(best, apart.detach().amax(dim=1))
+        (slope,) = torch.autograd.grad(apart.sum(), x)
+        size = slope.norm(dim=-1, keepdim=True).clamp(min=1e-12)
+        x = x + 0.5 * 0.95**step * slope / size
     return best.numpy()
 
 
-# %%
-rng = np.random.default_rng([seeds[0], 8])
-rows = pd.concat(
-    [
-        pd.DataFrame({"regime": regime, "how": how, "width": h, "draw": range(draws),
-                      "distance": supremum(*pruned_pairs(h, how, regime, rng), rng)})
-        for regime in ("share", "number") for how in ("random", "magnitude") for h in widths
-    ],
-    ignore_index=True,
-)  # fmt: skip
-results.save(
-    rows,
-    "08_approximation",
-    dataset,
-    protocol,
-    out_dir,
-    seeds=seeds,
-    share=share,
-    number=pruned_number,
-)
-rows.groupby(["regime", "how", "width"]).distance.mean().unstack("width").round(4)
+# %% [markdown]
+# Now for both meanings, both ways to choose, and every width. The table shows the mean of the largest distances, in
+# units of the output. Read along a row: does the number fall from left to right, and does it go on falling?
 
-# %% mystnb={"figure": {"caption": "Largest distance found in the unit ball between dense and pruned network, by width: one point a draw, lines through the means.", "name": "fig-distance"}, "image": {"alt": "Two log-log panels of distance against width, one for a fixed share and one for a fixed number of pruned weights, random and magnitude pruning."}}
+# %%
+rng, found = np.random.default_rng([seeds[0], 8]), []
+for regime, how, h in product(("share", "number"), ("random", "magnitude"), widths):
+    apart = supremum(*pruned_pair(h, how, regime, rng), rng)
+    each = dict(regime=regime, how=how, width=h, draw=range(draws), distance=apart)
+    found.append(pd.DataFrame(each))
+rows = pd.concat(found, ignore_index=True)
+mean = rows.groupby(["regime", "how", "width"], sort=False).distance.mean()
+mean.unstack("width").map("{:.1e}".format)
+
+# %% [markdown]
+# The same on logarithmic axes, every draw as a point and a line through the means. The theorem promises lines that go
+# down, in a straight line if the bound is tight. A level line would mean that a wider network errs just as much: it has
+# more weights to lean on, and has lost more of them. Mind also how far the points of one width scatter: the means
+# lean to the largest of them, and the slopes of the next section go by every one.
+
+# %% mystnb={"figure": {"caption": "Largest distance found between dense and pruned network; lines are means of draws.", "name": "fig-distance"}, "image": {"alt": "Log-log panels, fixed share and fixed number of pruned weights."}}
 figure, axes = plots.panels(2, figsize=(10, 4), sharey=True)
 for ax, (regime, part) in zip(axes, rows.groupby("regime", sort=False)):
     for how, curve in part.groupby("how", sort=False):
-        mean = curve.groupby("width").distance.mean()
-        ax.scatter(
-            curve.width, curve.distance, color=plots.MODELS[how], alpha=0.3, s=12
-        )
-        ax.loglog(
-            mean.index,
-            mean,
-            color=plots.MODELS[how],
-            marker=plots.MARKERS[how],
-            label=how,
-        )
+        style = dict(color=plots.MODELS[how], marker=plots.MARKERS[how])
+        ax.scatter(curve.width, curve.distance, alpha=0.3, s=12, **style)
+        centre = curve.groupby("width").distance.mean()
+        ax.loglog(centre.index, centre, label=how, **style)
     ax.legend()
-    plots.label(
-        ax,
-        f"{dataset}: fixed {regime} pruned",
-        "width h (units)",
-        "sup of ‖f_s − f_d‖",
-    )
+    title = f"{dataset}: fixed {regime} pruned"
+    plots.label(ax, title, "width h (units)", "sup of ‖f_s − f_d‖")
 
 # %% [markdown]
 # ## The slope
 #
-# A negative slope is what the theorem promises, $-\alpha$ or steeper. Intervals come from the fit over all draws.
+# A negative slope is what the theorem promises, $-\alpha$ or steeper. We fit one line to each draw, from the narrowest
+# network to the widest, so that the slopes are independent of each other and their mean has a plain *t* interval.
 
 
 # %%
-def slope(part):
-    """Slope of log distance against log width, with its 95 % interval."""
-    fit = stats.linregress(np.log(part.width), np.log(part.distance))
-    half = stats.t.ppf(0.975, len(part) - 2) * fit.stderr
-    return pd.Series(
-        {"slope": fit.slope, "low": fit.slope - half, "high": fit.slope + half}
-    )
+def slopes(part):
+    """Slope of log distance over log width, one a draw: Series by draw."""
+    wide = np.log(part.pivot(index="width", columns="draw", values="distance"))
+    return pd.Series(np.polyfit(np.log(wide.index), wide, 1)[0], wide.columns)
 
 
-slopes = rows.groupby(["regime", "how"], sort=False)[["width", "distance"]].apply(
-    slope
-)
-slopes.round(3)
-
-# %% tags=["hide-input"]
-part = rows[(rows.regime == "share") & (rows.how == "random")].pivot(
-    index="width", columns="draw", values="distance"
-)
-falls = -np.polyfit(np.log(part.index), np.log(part), 1)[0]  # one slope a draw
-evidence.save(
-    {"approximation": pd.Series(falls, part.columns)},
-    "08_approximation",
-    dataset,
-    protocol,
-    out_dir,
-)
+by_draw = rows.groupby(["regime", "how"], sort=False)[["width", "draw", "distance"]]
+by_draw = by_draw.apply(slopes)
+found = [results.interval(values) for values in by_draw.to_numpy()]
+pd.DataFrame(found, by_draw.index, ["slope", "low", "high"]).round(2)
 
 # %% [markdown]
 # ## Lipschitz, but with which constant?
 #
-# The lemma's proof bounds $\sigma(1 - \sigma)$ by the product of the bounds of its factors. The exact constant is the
-# largest derivative.
+# A function is Lipschitz if it never changes faster than some constant times its argument; the proof of the theorem
+# needs this of the sigmoid, so that a small change of a unit's input cannot become a large one of its output. The
+# lemma's proof bounds the derivative $\sigma(1 - \sigma)$ by the product of the bounds of its two factors. But these
+# are never large together. The exact constant is the largest derivative, which we look for numerically.
 
 # %%
 derivative = lambda z: special.expit(z) * (1 - special.expit(z))
@@ -222,42 +203,40 @@ steepest = optimize.minimize_scalar(
     method="bounded",
     options={"xatol": 1e-10},
 )
-constant, lemma = (
-    derivative(steepest.x),
-    1.0 * 1.0,
-)  # sup σ times sup (1 - σ), as in the proof
-print(
-    f"largest derivative {constant:.6f} at z = {abs(steepest.x):.6f}; the proof's bound {lemma:.0f}"
-)
+constant, lemma = derivative(steepest.x), 1.0 * 1.0  # sup σ times sup (1 − σ)
+print(f"largest derivative {constant:.4f}; the bound in the proof {lemma:.0f}")
+
+# %% [markdown]
+# The claim about closeness is decided by the slopes for a fixed share and random masks, with the sign turned: how fast
+# the distance falls, one number a draw. A fixed share is what "pruning" means for a network whose size is free.
 
 # %% tags=["hide-input", "nbval-ignore-output"]
-facts = dict(pruned=pruned_number, share=100 * share, draws=draws, widest=max(widths), constant=constant,
-             looser=lemma / constant)  # fmt: skip
-for (regime, how), found in slopes.iterrows():
-    for name, value in found.items():
-        facts[f"{regime}_{how}_{name}"] = value
-results.publish(facts)
+settings = dict(seeds=seeds, share=share, number=number)
+results.save(rows, "08_approximation", dataset, protocol, out_dir, **settings)
+falls = {"approximation": -by_draw.loc["share", "random"]}
+evidence.save(falls, "08_approximation", dataset, protocol, out_dir)
+facts = {"_".join(at): results.interval_text(s) for at, s in by_draw.iterrows()}
+facts |= dict(pruned=number, percent=100 * share, draws=draws, widest=max(widths))
+results.publish(facts | dict(constant=constant, looser=lemma / constant))
 
 # %% [markdown]
 # ## What we found
 #
-# - **Fixed share** ({glue:text}`share:.1f` % of the weights, as LEGCNet-FT prunes here): the slope is
-#   {glue:text}`share_random_slope:.2f` (95 % interval {glue:text}`share_random_low:.2f` to
-#   {glue:text}`share_random_high:.2f`) for random masks and {glue:text}`share_magnitude_slope:.2f`
-#   ({glue:text}`share_magnitude_low:.2f` to {glue:text}`share_magnitude_high:.2f`) by magnitude. An interval that holds
+# - **Fixed share** ({glue:text}`percent:.1f` % of the weights, as LEGCNet-FT prunes here): the slope is
+#   {glue:text}`share_random` for random masks and {glue:text}`share_magnitude` by magnitude. An interval that holds
 #   zero, or lies above it, means that width alone does not bring the networks together.
-# - **Fixed number** ({glue:text}`pruned:.0f` weights): {glue:text}`number_random_slope:.2f`
-#   ({glue:text}`number_random_low:.2f` to {glue:text}`number_random_high:.2f`) and
-#   {glue:text}`number_magnitude_slope:.2f` ({glue:text}`number_magnitude_low:.2f` to
-#   {glue:text}`number_magnitude_high:.2f`).
+# - **Fixed number** ({glue:text}`pruned:.0f` weights): {glue:text}`number_random` for random masks and
+#   {glue:text}`number_magnitude` by magnitude. Here a fall is no surprise, and no merit of any method: a few weights
+#   among ever more, each of them ever smaller, matter less and less.
 # - **Lemma 3.2** is true, with constant {glue:text}`constant:.2f`; the bound of its proof is
 #   {glue:text}`looser:.0f` times as large. It is a fact about the sigmoid: it holds for every mask, and says nothing in
 #   favour of this one.
 #
 # ```{admonition} What could be wrong with it
 # :class: caution
-# The theorem is stated after {cite:t}`qian2021`, for networks as they are initialised; our networks are trained, narrow,
-# start from Gaussian weights and have biases and a sigmoid at the output. Its constants may hide how many weights a
-# mask may remove; the two regimes here are the ends of what one could mean. Ascent finds a lower bound of the
-# supremum, from {glue:text}`draws:.0f` draws a width, up to {glue:text}`widest:.0f` units.
+# The theorem is stated after {cite:t}`qian2021`, for networks as they are initialised; our networks are trained,
+# narrow, start from Gaussian weights and have biases and a sigmoid at the output. Its constants may hide how many
+# weights a mask may remove; the two regimes here are the ends of what one could mean. Ascent finds a lower bound of
+# the supremum, from {glue:text}`draws:.0f` draws a width, up to {glue:text}`widest:.0f` units: it may miss more where
+# there are more units to play with, and a slope over so short a range need not be the one that holds in the limit.
 # ```

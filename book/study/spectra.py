@@ -8,6 +8,8 @@ import numpy as np
 import pandas as pd
 import torch
 
+from legc_utils import training
+
 # Importing weightwatcher turns on INFO for every library and prints what hardware it found
 _root_level = logging.getLogger().level
 with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
@@ -48,6 +50,11 @@ def weightwatcher_table(module, min_evals=8):
     found = found.set_index(found.name.astype(int))[["alpha", "alpha_weighted", "num_pl_spikes"]]
     found.columns = ["alpha", "alpha_w", "in_tail"]
     return table.join(found)
+
+
+def matrices(weights, layers):
+    """The weight matrix (outputs, inputs) of every layer, from one network's flat weights (n_weights,): list."""
+    return [weights[at].reshape(shape) for at, _, shape in training.layer_slices(layers)]
 
 
 def eigenvalues(W):
