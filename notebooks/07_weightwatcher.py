@@ -190,10 +190,9 @@ for ax, (model, layer) in zip(grid.T.flat, every):
     ax.loglog(values, share, "o", ms=3, color=blue)
     fitted = n / len(values) * (values[-n:] / smallest) ** (1 - exponent)
     ax.loglog(values[-n:], fitted, color=orange)
-    title = f"{model}, layer {layer}: α = {exponent:.2f} (n = {n})"
+    title = f"{model}, layer {layer}\nα = {exponent:.2f}, n = {n}"
     plots.label(ax, title, "eigenvalue λ", "")
-    ax.title.set_fontsize("small")
-figure.supylabel("share of eigenvalues ≥ λ")
+_ = figure.supylabel("share of eigenvalues ≥ λ")
 
 # %% [markdown]
 # ## What is an alpha from so few eigenvalues worth?
