@@ -23,6 +23,11 @@ def test_importing_weightwatcher_left_the_loggers_alone():
     assert logging.getLogger().level == logging.WARNING
 
 
+def test_matrices_are_the_layers_in_their_order():
+    first, second = spectra.matrices(np.arange(10.0), (3, 2, 2))
+    assert np.array_equal(first, [[0, 1, 2], [3, 4, 5]]) and np.array_equal(second, [[6, 7], [8, 9]])
+
+
 def test_tail_fit_is_weightwatchers_own():
     torch.manual_seed(0)
     module = torch.nn.Sequential(torch.nn.Linear(40, 30), torch.nn.Linear(30, 10))
