@@ -79,11 +79,11 @@ def own_opening(source, name):
     The chapter's title stays in the browser's title bar and in search results; what the paper says is on the chapter's
     first page, to which the line below the heading leads.
     """
-    heading = re.match(r"# (.+)\n", source)
+    heading, all_of_them = re.match(r"# (.+)\n", source), "networks" if name in NETWORKS else "data sets"
     rest = re.sub(r"\n```\{admonition\} The paper says\n.*?\n```\n", "", source[heading.end() :], count=1, flags=re.S)
     return (
         f"# {title(name)}\n\n```{{title}} {heading[1]} – {title(name)}\n```\n\n"
-        f"*One page of the chapter [{heading[1]}](index.md), which puts all of them side by side.*\n{rest}"
+        f"*A page of the chapter [{heading[1]}](index.md), which puts all {all_of_them} side by side.*\n{rest}"
     )
 
 
