@@ -51,9 +51,8 @@ def test_a_first_page_has_a_figure_and_a_table_of_all_data_sets(tmp_path, notebo
     page = (tmp_path / "index.md").read_text()
     assert page.startswith("# Title\n\nQuestion?\n")
     alt = re.search(r"^:alt: (.+)$", page, re.M)[1]
-    assert list(signs(page.encode()).columns) == list(titles(notebook)) and all(
-        t in alt for t in titles(notebook).values()
-    )
+    assert list(signs(page.encode()).columns) == list(titles(notebook))
+    assert all(title in alt for title in titles(notebook).values())
     picture = image.imread(tmp_path / f"{notebook}.png")
     assert np.ptp(picture) > 0.5
 
@@ -124,6 +123,11 @@ def test_a_page_of_one_data_set_is_headed_by_its_name_and_the_first_page_by_the_
     assert heading == f"# {stage.title(name)}" and "The paper says" not in own and "](index.md)" in own
     assert set(re.findall(r":label: \S+", own)) == set(re.findall(r":label: \S+", chapter))
     assert own.count("```") == chapter.count("```")  # the admonition goes, the title comes
+
+
+def test_a_page_without_a_title_is_refused():
+    with pytest.raises(ValueError, match="opens with 'import numpy'; allowed: a Markdown cell"):
+        stage.own_opening("import numpy", "cancer")
 
 
 def test_labels_and_links_of_a_first_page_are_its_own():

@@ -79,7 +79,9 @@ def own_opening(source, name):
     The chapter's title stays in the browser's title bar and in search results; what the paper says is on the chapter's
     first page, to which the line below the heading leads.
     """
-    heading, all_of_them = re.match(r"# (.+)\n", source), "networks" if name in NETWORKS else "data sets"
+    if not (heading := re.match(r"# (.+)\n", source)):
+        raise ValueError(f"a notebook opens with {source[:60]!r}; allowed: a Markdown cell headed '# Title'")
+    all_of_them = "networks" if name in NETWORKS else "data sets"
     rest = re.sub(r"\n```\{admonition\} The paper says\n.*?\n```\n", "", source[heading.end() :], count=1, flags=re.S)
     return (
         f"# {title(name)}\n\n```{{title}} {heading[1]} – {title(name)}\n```\n\n"
@@ -90,13 +92,14 @@ def own_opening(source, name):
 def staged(path, name, pages, repository):
     """An executed notebook as its page: titled by its name, with labels of its own and how to compute it again."""
     notebook = nbformat.read(path, as_version=4)
-    notebook.cells.insert(1, rerun_box(path.parent.name, name, notebook.metadata.papermill.parameters, repository))
+    first = next(c for c in notebook.cells if c.cell_type == "markdown")
+    first.source = own_opening(first.source, name)
+    box = rerun_box(path.parent.name, name, notebook.metadata.papermill.parameters, repository)
+    notebook.cells.insert(notebook.cells.index(first) + 1, box)
     code = [cell for cell in notebook.cells if cell.cell_type == "code"]
     # parameters as written and as given, and their check: the box says it all; then the set-up
     for cell, tag in zip(code, ["remove-input"] * 3 + ["hide-input"]):
         cell.metadata.tags = [*cell.metadata.get("tags", []), tag]
-    first = next(c for c in notebook.cells if c.cell_type == "markdown")
-    first.source = own_opening(first.source, name)
     for cell in notebook.cells:
         if cell.cell_type == "markdown":
             cell.source = own_labels(cell.source, name, pages)
