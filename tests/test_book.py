@@ -231,7 +231,7 @@ def test_binder_gets_the_same_packages_and_the_project():
 
 def test_equations_and_figures_are_numbered(toc, browser):
     page = browser.new_page()
-    page.goto((HTML / "01_sdic/cancer.html").as_uri())
+    page.goto((HTML / "01_sdic/index.html").as_uri())
     assert "(1)" in page.locator(".eqno").first.inner_text()
     assert page.locator(".caption-number").first.inner_text().startswith("Fig. 2")  # the landing page has the first
 

@@ -20,7 +20,7 @@ from study.parameters import NETWORKS
 
 SWITCHES = "09_switches"
 WIDTHS = {1: 5.0, 2: 7.0, 3: 8.7}  # inches of a figure with so many columns of panels
-PIXELS = 86  # of a page to show an inch of figure: three columns fill the page's own
+PIXELS = 90  # of a page to show an inch of figure: three columns fill the page's own
 
 
 def from_claims(notebook, table, shown, names):
@@ -76,6 +76,7 @@ def draw(cells, titles):
     n_rows, width = -(-len(panels) // n_columns), WIDTHS[n_columns]
     size = (width, n_rows * (1.3 + 0.22 * len(titles)) + 0.4)
     figure, axes = plots.grid(n_rows, n_columns, figsize=size, sharey=True)
+    figure.get_layout_engine().set(w_pad=0.1, h_pad=0.1)
     wrapped = lambda text: textwrap.fill(text, int(13 * width / n_columns))
     shown = {}
     for ax, (says, part) in zip(axes.flat, panels):
@@ -93,7 +94,7 @@ def draw(cells, titles):
         ax.set_yticks(range(len(titles)), titles.values())
         ax.set_ylim(len(titles) - 0.5, -0.5)
         ax.tick_params(labelsize=8.5)
-        ax.locator_params(axis="x", nbins=5)
+        ax.locator_params(axis="x", nbins=4)
         ax.grid(False, axis="y")  # not to be taken for intervals
     for ax in axes.flat[len(panels) :]:
         ax.set_axis_off()
@@ -174,8 +175,8 @@ def first_page(notebook, opening, titles, names, out_dir):
         more = "[](../audit.ipynb) says what each field stands for."
     else:
         cells, what = from_claims(notebook, evidence.load(out_dir), titles, names), "claim"
-        says, dotted = what_claims_come_to, "the margin, one or two, that decides"
-        key = f"{', '.join(f'{sign} {outcome}' for outcome, sign in claims.SIGNS.items())}, · not tested there"
+        says, dotted = what_claims_come_to, "the margins that decide"
+        key = f"Signs: {', '.join(f'{sign} {outcome}' for outcome, sign in claims.SIGNS.items())}, · not tested there"
         more = "[](../claims.ipynb) says how they are decided, and gives every effect in numbers."
     if cells.empty:
         return {"index.md": opening.encode()}
