@@ -72,7 +72,8 @@ rule html:
         f"{out}/_build/html/index.html",
     params:
         key=digest(
-            *map(Path, ("book/build/stage.py", "book/build/tidy_pages.py", "_toc.yml", "_config.yml")), keys.LOCK,
+            *map(Path, ("book/build/stage.py", "book/build/chapters.py", "book/build/tidy_pages.py")), keys.LOCK,
+            keys.code_key("book/build/chapters.py"), Path("_toc.yml"), Path("_config.yml"),
             *sorted(Path("book").glob("*.*")), names,
         ),
     log:

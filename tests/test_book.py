@@ -19,6 +19,9 @@ from playwright.sync_api import sync_playwright
 from study import portable, results
 
 ROOT = Path(__file__).parent.parent
+sys.path.insert(0, str(ROOT / "book/build"))
+import stage  # noqa: E402
+
 HTML = ROOT / "_build/quick/_build/html"
 RESULTS = ROOT / "book/executed/quick/results"
 REFERENCE = Path(__file__).parent / "reference"  # RESULTS of a run that was read and found good: make reference
@@ -70,8 +73,32 @@ def test_every_chapter_has_a_page_for_every_data_set_or_network(toc):
         for d in quick[kind]
         if d in quick["only"].get(n, quick[kind])
     }
-    assert wanted <= set(toc)
+    assert wanted | {f"{n}/index" for n in config["notebooks"]} == {name for name in toc if "/" in name}
     assert set(yaml.safe_load((ROOT / "_toc.yml").read_text())["root"].split()) <= set(toc)
+
+
+def test_a_chapter_opens_with_a_page_on_all_its_data_sets(toc, browser):
+    page = browser.new_page()
+    for name in (name for name in toc if name.endswith("/index")):
+        page.goto((HTML / f"{name}.html").as_uri())
+        own = [other.split("/")[1] for other in toc if other.startswith(name.removesuffix("index")) and other != name]
+        text = page.locator("article").inner_text()
+        assert own and all(stage.title(one) in text for one in own), name
+        assert page.locator("article figure img[alt]").count() == 1, name
+        heads = page.locator("article table th a").evaluate_all("all => all.map(a => a.getAttribute('href'))")
+        assert heads == [f"{one}.html" for one in own], name
+        assert page.locator("article table tbody tr").count() >= 1, name
+
+
+def test_titles_do_not_repeat_the_data_set_in_brackets(toc, browser):
+    page = browser.new_page()
+    for name in toc:
+        page.goto((HTML / f"{name}.html").as_uri())
+        heading = page.locator("article h1").inner_text().strip(" #\n")
+        if "/" in name and not name.endswith("/index"):
+            assert heading == stage.title(name.split("/")[1]), name
+        for title in (heading, page.title().partition(" — ")[0]):
+            assert not title.endswith(")"), f"{name}: {title}"
 
 
 def test_every_page_loads_clean_and_alone(toc, browser):
@@ -137,7 +164,7 @@ def test_no_page_shows_a_warning_or_a_path_of_this_machine(toc, browser):
 def test_no_page_has_a_serious_barrier(toc, browser, scheme):
     """axe-core on one page of every kind in both themes, and on all of them in the light one."""
     page = browser.new_page(color_scheme=scheme)
-    chapters = [name for name in toc if "/" not in name or name.endswith(("/cancer", "/mnist5k", "/resnet"))]
+    chapters = [name for name in toc if "/" not in name or name.endswith(("/index", "/cancer", "/mnist5k", "/resnet"))]
     found = []
     for name in toc if scheme == "light" else chapters:
         page.goto((HTML / f"{name}.html").as_uri())
@@ -174,6 +201,7 @@ def test_a_newcomer_gets_from_the_landing_page_to_a_rerun_of_her_own(toc, browse
     assert "make book" in commands
     landing = next(line for line in commands.splitlines() if "papermill" in line)
     page.locator("article a[href*='04_ft_vs_pt/']").first.click()
+    page.locator("article a[href^='cancer.html']").first.click()
     page.wait_for_selector("article h1")
     box = page.locator(".admonition", has_text="Compute this page yourself")
     chapter = box.locator("pre").first.text_content().strip()
@@ -203,7 +231,7 @@ def test_binder_gets_the_same_packages_and_the_project():
 
 def test_equations_and_figures_are_numbered(toc, browser):
     page = browser.new_page()
-    page.goto((HTML / "01_sdic/cancer.html").as_uri())
+    page.goto((HTML / "01_sdic/index.html").as_uri())
     assert "(1)" in page.locator(".eqno").first.inner_text()
     assert page.locator(".caption-number").first.inner_text().startswith("Fig. 2")  # the landing page has the first
 

@@ -11,10 +11,13 @@ import sys
 from importlib.util import find_spec
 from pathlib import Path
 
+import chapters
 import nbformat
 import yaml
 
 from study.parameters import NETWORKS
+
+PART = "(?:[^.?!`]|`[^`]*`)"  # of a sentence: a letter, or code, which may hold full stops
 
 
 def write(path, content):
@@ -30,16 +33,16 @@ def title(name):
 
 
 def own_labels(source, name, pages):
-    """Labels and links of one notebook's Markdown, made unique to the page of its data set or network.
+    """Labels and links of one notebook's Markdown, made unique to the page of its data set or network, or to "index".
 
-    A link to a chapter that has no page of this name leads to the chapter's first page.
+    A link to a chapter that has no page of this name leads to the chapter's first page, its index.
     """
     for label in set(re.findall(r":label: (\S+)", source)) | set(re.findall(r"\{eq\}`([^`]+)`", source)):
         source = re.sub(rf"{re.escape(label)}(?![\w-])", f"{label}-{name}", source)
 
     def page(match):
         own = f"{match[1]}/{name}"
-        return f"](../{own if own in pages else next(p for p in pages if p.startswith(f'{match[1]}/'))}.ipynb)"
+        return f"](../{own}.ipynb)" if own in pages else f"](../{match[1]}/index.md)"
 
     return re.sub(r"\]\((\d\d_\w+)\.ipynb\)", page, source)
 
@@ -64,16 +67,39 @@ def rerun_box(notebook, name, parameters, repository):
     return box
 
 
+def opening(path):
+    """What a notebook opens with, for its chapter's first page: Markdown, without sentences on one data set's glue."""
+    first = next(c for c in nbformat.read(path, as_version=4).cells if c.cell_type == "markdown")
+    return re.sub(rf"(?<=[.?!])\s{PART}*?\{{glue:text\}}{PART}*[.?!]", "", first.source)
+
+
+def own_opening(source, name):
+    """What a notebook opens with, for the page of one data set or network, headed by its name.
+
+    The chapter's title stays in the browser's title bar and in search results; what the paper says is on the chapter's
+    first page, to which the line below the heading leads.
+    """
+    if not (heading := re.match(r"# (.+)\n", source)):
+        raise ValueError(f"a notebook opens with {source[:60]!r}; allowed: a Markdown cell headed '# Title'")
+    all_of_them = "networks" if name in NETWORKS else "data sets"
+    rest = re.sub(r"\n```\{admonition\} The paper says\n.*?\n```\n", "", source[heading.end() :], count=1, flags=re.S)
+    return (
+        f"# {title(name)}\n\n```{{title}} {heading[1]} – {title(name)}\n```\n\n"
+        f"*A page of the chapter [{heading[1]}](index.md), which puts all {all_of_them} side by side.*\n{rest}"
+    )
+
+
 def staged(path, name, pages, repository):
     """An executed notebook as its page: titled by its name, with labels of its own and how to compute it again."""
     notebook = nbformat.read(path, as_version=4)
-    notebook.cells.insert(1, rerun_box(path.parent.name, name, notebook.metadata.papermill.parameters, repository))
+    first = next(c for c in notebook.cells if c.cell_type == "markdown")
+    first.source = own_opening(first.source, name)
+    box = rerun_box(path.parent.name, name, notebook.metadata.papermill.parameters, repository)
+    notebook.cells.insert(notebook.cells.index(first) + 1, box)
     code = [cell for cell in notebook.cells if cell.cell_type == "code"]
     # parameters as written and as given, and their check: the box says it all; then the set-up
     for cell, tag in zip(code, ["remove-input"] * 3 + ["hide-input"]):
         cell.metadata.tags = [*cell.metadata.get("tags", []), tag]
-    first = next(c for c in notebook.cells if c.cell_type == "markdown")
-    first.source = re.sub(r"^# (.+)$", rf"# \1 ({title(name)})", first.source, count=1, flags=re.M)
     for cell in notebook.cells:
         if cell.cell_type == "markdown":
             cell.source = own_labels(cell.source, name, pages)
@@ -94,12 +120,10 @@ def prose(path):
 
 
 def contents(toc, pages):
-    """The table of contents with chapters filled by one section a data set or network that was run."""
+    """The table of contents with a section below each chapter for every data set or network that was run."""
     for part in toc["parts"]:
         for chapter in part["chapters"]:
-            folder = chapter["file"].split("/")[0]
-            sections = [p for p in pages if p.startswith(f"{folder}/") and p != chapter["file"]]
-            if sections:
+            if sections := [p for p in pages if p.split("/")[0] == chapter["file"].removesuffix("/index")]:
                 chapter["sections"] = [{"file": p, "title": title(p.split("/")[1])} for p in sections]
     return toc
 
@@ -114,6 +138,11 @@ def main(profile, folder, *names):
     pages = [page for page, path in made.items() if path.exists()]
     for page in pages:
         files[Path(f"{page}.ipynb")] = staged(made[page], page.split("/")[1], pages, repository)
+    for n in config["notebooks"]:
+        if own := {name: title(name) for name in names if f"{n}/{name}" in pages}:
+            text = own_labels(opening(f"notebooks/{n}.ipynb"), "index", pages)
+            for file, content in chapters.first_page(n, text, own, names, executed / "results").items():
+                files[Path(n, file)] = content
     kept = {*config["notebooks"], "claims", "claims_by_dataset"}
     for path in sorted(
         p for p in (executed / "results").rglob("*.*") if p.parent.name in kept

@@ -136,7 +136,7 @@ OUTCOMES = {  # of a claim's test: colour and marker
     "supported": (_COLOURS[0], "o"),
     "undecided": (_COLOURS[7], "s"),
     "contradicted": (_COLOURS[3], "v"),
-    "too few": (_COLOURS[8], "x"),
+    "too few": ("0.3", "x"),
 }
 
 
