@@ -71,6 +71,20 @@ def dots(ax, values, rows, order, at=0):
     ax.set_ylim(len(order) - 0.5, -0.5)
 
 
+def differences(ax, values, title, unit, colours=MODELS):
+    """One column a category: a dot for every value, their mean with its 95 % interval, and a dotted line at zero.
+
+    values : DataFrame, a column of differences for every name; NaN are left out
+    colours : mapping from these names
+    """
+    interval = lambda v: results.interval(v)[1:]
+    bars = dict(color="black", linestyle="none", marker="_", capsize=0.1, err_kws=dict(linewidth=1.2))
+    sns.pointplot(values, errorbar=interval, ax=ax, **bars)
+    sns.stripplot(values, palette=[colours[name] for name in values], jitter=False, size=7, alpha=0.6, ax=ax)
+    ax.axhline(0, color="black", ls=":", lw=1)
+    label(ax, title, "", unit)
+
+
 def against_sparsity(ax, rows, quantity, x="sparsity"):
     """Mean curves of the rankings against sparsity, with 95 % intervals over seeds; dotted, the dense network.
 
