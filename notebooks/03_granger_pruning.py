@@ -142,9 +142,9 @@ print("the same numbers:", np.allclose(plain, compiled, rtol=0, atol=1e-8))
 # %% [markdown]
 # ## How much hangs on the lag
 #
-# The p-value of every weight at every single lag. The rule looks along a row: one lag below 5 % is enough to be kept,
-# and only a weight whose whole row stays at or above the level is pruned. If rows change colour from lag to lag, it is
-# the number of lags that are tried, rather than the weight, that decides.
+# The p-value of every weight at every single lag. The published rule looks along a row: one lag below 5 % is enough to
+# be kept, and only a weight whose whole row stays at or above the level is pruned. If rows change colour from lag to
+# lag, it is the number of lags that are tried, rather than the weight, that decides.
 
 # %% mystnb={"figure": {"caption": "p-values by lag for the first seed, capped at 0.2.", "name": "fig-pvalues"}, "image": {"alt": "Heat map of Granger p-values, weights as rows and lags as columns."}}
 by_lag = granger.granger_pvalues(error, exponents, lags[-1], choices.test)
