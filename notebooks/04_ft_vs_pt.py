@@ -42,9 +42,7 @@ protocol: str = "published"  # published (the paper, oddities included) or corre
 seeds: list = [0, 1]  # whole numbers; one network a seed
 window: int = None  # iterates a window of the full run; None: the data set's own
 overlap: float = None  # share of a window in the next one; None: the protocol's
-max_lag: int = (
-    None  # largest lag of the full run, in windows; None: the data set's own
-)
+max_lag: int = None  # largest lag of the full run, windows; None: the data set's own
 alpha: float = None  # level of LEGC's test; None: the protocol's
 rule: str = None  # noncausal or causal: which weights to prune; None: the protocol's
 out_dir: str = "results"  # folder for the rows (CSV) and their origin (JSON)
