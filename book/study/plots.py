@@ -71,6 +71,20 @@ def dots(ax, values, rows, order, at=0):
     ax.set_ylim(len(order) - 0.5, -0.5)
 
 
+def differences(ax, values, title, unit, colours=MODELS):
+    """One column a category: a dot for every value, their mean with its 95 % interval, and a dotted line at zero.
+
+    values : DataFrame, a column of differences for every name; NaN are left out
+    colours : mapping from these names
+    """
+    interval = lambda v: results.interval(v)[1:]
+    bars = dict(color="black", linestyle="none", marker="_", capsize=0.1, err_kws=dict(linewidth=1.2))
+    sns.pointplot(values, errorbar=interval, ax=ax, **bars)
+    sns.stripplot(values, palette=[colours[name] for name in values], jitter=False, size=7, alpha=0.6, ax=ax)
+    ax.axhline(0, color="black", ls=":", lw=1)
+    label(ax, title, "", unit)
+
+
 def against_sparsity(ax, rows, quantity, x="sparsity"):
     """Mean curves of the rankings against sparsity, with 95 % intervals over seeds; dotted, the dense network.
 
@@ -90,11 +104,20 @@ def against_sparsity(ax, rows, quantity, x="sparsity"):
 
 
 def fan(ax, x, curves, colour, name):
-    """Median of curves (n_points, n_curves) with the bands that hold 50 % and 90 % of them."""
+    """Median of curves (n_points, …), one for every place of the other axes, with the bands that hold 50 % and 90 %."""
+    curves = curves.reshape(len(x), -1)
     low, q1, median, q3, high = np.nanquantile(curves, [0.05, 0.25, 0.5, 0.75, 0.95], axis=1)
     ax.fill_between(x, low, high, color=colour, alpha=0.15, linewidth=0)
     ax.fill_between(x, q1, q3, color=colour, alpha=0.3, linewidth=0)
     ax.plot(x, median, color=colour, label=f"{name} (median, 50 %, 90 %)")
+
+
+def heat_map(ax, values, title, x, y, unit, **kwargs):
+    """An array (n_rows, n_columns) as coloured cells, with a colour bar in `unit`; kwargs go to `ax.imshow`."""
+    picture = ax.imshow(values, aspect="auto", interpolation="nearest", **kwargs)
+    ax.grid(False)
+    ax.figure.colorbar(picture, label=unit)
+    label(ax, title, x, y)
 
 
 def weight_names(split, layers):
