@@ -241,15 +241,16 @@ def in_words(claims):
 
 
 def markdown(claims):
-    """The questions of claims.yaml as the README answers them: question, data sets that say yes, verdict.
+    """The questions of claims.yaml as the README answers them: question, data sets by outcome, verdict.
 
     claims : DataFrame, the first that `ledger` returns.
     """
-    lines = ["| | yes on | verdict |", "| --- | --- | --- |"]
+    lines = ["| | yes | undecided | no | verdict |", "| --- | --- | --- | --- | --- |"]
     for row in claims.assign(verdict=in_words(claims)).itertuples():
         if asks := get(row.key).asks:
             tested = row.supported + row.undecided + row.contradicted
-            lines.append(f"| {asks} | {f'{row.supported} of {tested} data sets' if tested else '–'} | {row.verdict} |")
+            yes = f"{row.supported} of {tested} data sets" if tested else "–"
+            lines.append(f"| {asks} | {yes} | {row.undecided} | {row.contradicted} | {row.verdict} |")
     return "\n".join(lines)
 
 

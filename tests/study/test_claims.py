@@ -176,4 +176,4 @@ def test_the_readme_is_given_questions_and_the_rest_stays(tmp_path, monkeypatch)
     claims.main()
     lines = (tmp_path / "README.md").read_text().splitlines()
     assert lines[:2] == ["before", "<!-- verdicts -->"] and lines[-2:] == ["<!-- end of verdicts -->", "after"]
-    assert f"| {claims.get('early').asks} | 1 of 1 data sets | reproduced |" in lines and len(lines) <= 16
+    assert f"| {claims.get('early').asks} | 1 of 1 data sets | 0 | 0 | reproduced |" in lines and len(lines) <= 16
