@@ -148,7 +148,7 @@ samples |= {n: orbits(*system, look.window) for n, system in maps.CHAOTIC.items(
 # and whether the weights' box lies apart from that of trend plus noise. A chaotic system that lies *below* noise says that
 # the number measures how unpredictable a window is from one point to the next, not how fast neighbours part.
 
-# %% tags=["hide-input"] mystnb={"figure": {"caption": "The published estimator on weights, their surrogates, noise and chaotic systems.", "name": "fig-known"}, "image": {"alt": "Box plot of exponents, one row for each kind of series."}}
+# %% tags=["hide-input"] mystnb={"figure": {"caption": "The published estimator on weights, surrogates, noise and chaotic systems.", "name": "fig-known"}, "image": {"alt": "Box plot of exponents, one row a kind of series."}}
 estimates = {name: exponents(windows) for name, windows in samples.items()}
 figure, (ax,) = plots.panels(figsize=(9, 4.5))
 whiskers = dict(whis=(5, 95), showfliers=False)
@@ -224,7 +224,7 @@ def estimated(windows, window, noise, fit, **embedding):
 # a perfect estimate. A curve that moves as one setting is turned shows how much of the answer is that choice's; a curve that
 # stays flat away from the line is a bias that the setting cannot cure. The scale is logarithmic.
 
-# %% tags=["hide-input"] mystnb={"figure": {"caption": "Estimated over true exponent of three chaotic systems, one setting changed at a time; one is right.", "name": "fig-bias"}, "image": {"alt": "Five panels of estimated over true exponent, one for each setting."}}
+# %% tags=["hide-input"] mystnb={"figure": {"caption": "Estimated over true exponent, one setting changed at a time; one is right.", "name": "fig-bias"}, "image": {"alt": "Five panels of the ratio, one a setting."}}
 bias = pd.DataFrame([
     dict(name=name, setting=key, at=at, value=estimated(w, **(base | {key: at})))
     for key, values in tried.items() for at in values for name, w in long.items()
@@ -317,7 +317,7 @@ true = pd.concat(map(measure, n_steps), ignore_index=True)
 # have the shape of the one above it. Bottom: the distance to the edge, cut off from below where it vanishes; no point is shown
 # where the network is saturated, so that the Hessian is zero. The paper's own rate is the second from the left.
 
-# %% tags=["hide-input"] mystnb={"figure": {"caption": "By learning rate: true exponent of the training map, the windowed estimate, and the edge of stability (one). Medians over seeds.", "name": "fig-truth"}, "image": {"alt": "Three rows of curves over the learning rate, for gradient descent and for SGD."}}
+# %% tags=["hide-input"] mystnb={"figure": {"caption": "By learning rate: true exponent, windowed estimate, edge of stability. Medians over seeds.", "name": "fig-truth"}, "image": {"alt": "Three rows of curves, for gradient descent and SGD."}}
 figure, grid = plots.grid(3, 2, figsize=(11, 9), sharex=True)
 for column, (how, part) in zip(grid.T, true.groupby("name", sort=False)):
     middle = part.groupby("rate").median(numeric_only=True)
