@@ -163,7 +163,7 @@ scores.dropna(how="all").round(3).astype(object).fillna("–")
 # right, whole units, the same share of every layer, up to a share that leaves narrow layers some. The star is where LEGC's own
 # rule stops. Accuracy is good where it is high, perplexity where it is low.
 
-# %% mystnb={"figure": {"caption": "Test accuracy (images) or perplexity (text) after the last epoch: single weights pruned (left), whole units (right). Means over seeds, 95 % intervals; star, LEGC's own rule; dotted, the dense network.", "name": "fig-networks"}, "image": {"alt": "Two panels of accuracy or perplexity against sparsity for LEGC, magnitude and random pruning."}}
+# %% mystnb={"figure": {"caption": "Accuracy or perplexity after pruning single weights (left) and units (right); star: LEGC's rule.", "name": "fig-networks"}, "image": {"alt": "Two panels of curves against sparsity."}}
 figure, axes = plots.panels(2, figsize=(11, 4.2), sharey=True)
 for ax, by, what in zip(axes, ("weights", "units"), ("single weights", case.units)):
     shown = rows[(rows.by == by) | (rows.kind == "dense")]
@@ -183,7 +183,7 @@ _ = axes[0].legend(fontsize="small")
 # A ranking over the whole network also decides how much each layer loses. Random masks take the same share of all; a bar
 # near one means that hardly anything gets through that layer any more, which no later layer can repair.
 
-# %% mystnb={"figure": {"caption": "What each ranking takes of each layer when the largest share of weights goes; means over seeds.", "name": "fig-networks-layers"}, "image": {"alt": "Grouped bars for every layer: share pruned by LEGC, magnitude and random ranking."}}
+# %% mystnb={"figure": {"caption": "What each ranking takes of each layer when most weights go; means over seeds.", "name": "fig-networks-layers"}, "image": {"alt": "Grouped bars, a group for each layer."}}
 by_layer = pd.concat(
     [sparsity.shares_by_layer(f, sparsities[-1]) for f in followed.values()]
 )
@@ -225,7 +225,7 @@ gains.groupby(pairs, sort=False)[case.gain].apply(mean_and_interval).unstack().r
 # %% [markdown]
 # The same, seed by seed: dots on both sides of the line say that the pair's order depends on the draw.
 
-# %% mystnb={"figure": {"caption": "Difference between two rankings, averaged over the sparsities: accuracy (images; right of the line the first is better) or loss (text; left of it). One point a seed, the bar their mean.", "name": "fig-networks-advantage"}, "image": {"alt": "One row for each pair of rankings, with a dot for every seed and a bar for the mean."}}
+# %% mystnb={"figure": {"caption": "Difference between two rankings, averaged over sparsities; one point a seed, bar: mean.", "name": "fig-networks-advantage"}, "image": {"alt": "One row of dots for each pair."}}
 figure, (ax,) = plots.panels(figsize=(8, 3.2))
 plots.dots(ax, gains[case.gain], pairs, pairs.unique())
 plots.label(ax, f"{title}: advantage", case.gain_unit, "")
@@ -262,7 +262,7 @@ ratios.round(2)
 # %% [markdown]
 # The seconds alone, in every round: how far the dots of a row lie apart is how far the ratio can be trusted.
 
-# %% tags=["nbval-ignore-output"] mystnb={"figure": {"caption": "Seconds of each run over those of plain training in the same round: one dot a round, the bar their mean.", "name": "fig-networks-cost"}, "image": {"alt": "One row for each kind of run with its time relative to plain training, one dot a round."}}
+# %% tags=["nbval-ignore-output"] mystnb={"figure": {"caption": "Seconds over those of plain training in the same round; bar: mean.", "name": "fig-networks-cost"}, "image": {"alt": "One row of dots for each kind of run."}}
 figure, (ax,) = plots.panels(figsize=(8, 2.8))
 plain = costs[costs.run == "plain"].set_index("repeat")
 plots.dots(

@@ -1,4 +1,7 @@
-"""Training as a map of the parameters, and the Lyapunov exponent of such a map itself."""
+"""Training as a map of the parameters, maps whose chaos is known, and the Lyapunov exponent of such a map itself.
+
+A map is a callable (state, t) -> next state in operations of torch, whose states are rows that do not see each other.
+"""
 
 import numpy as np
 import torch
@@ -55,6 +58,53 @@ def tangent_lyapunov(step, state, n_steps, discard=0, local=False, seed=0):
         if t >= discard:
             growth[t - discard] = v.norm(dim=-1).log()
     return growth.numpy() if local else growth.mean(dim=0).numpy()[()]
+
+
+def follow(step, state, begin, end):
+    """States of a map from iterate `begin`, where it starts, to `end`: (end − begin + 1, n, d)."""
+    states = [torch.as_tensor(state)]
+    for t in range(begin, end):
+        states.append(step(states[-1], t))
+    return torch.stack(states).numpy()
+
+
+def logistic(x, t):
+    """The logistic map at full chaos, (n, 1); its exponent is ln 2."""
+    return 4 * x * (1 - x)
+
+
+def henon(s, t):
+    """Hénon's map, (n, 2)."""
+    x, y = s.unbind(-1)
+    return torch.stack([1 - 1.4 * x**2 + y, 0.3 * x], -1)
+
+
+def lorenz(s, t, h=0.03):
+    """Lorenz's flow, (n, 3), over a time of h by the midpoint rule."""
+
+    def flow(s):
+        x, y, z = s.unbind(-1)
+        return torch.stack([10 * (y - x), x * (28 - z) - y, x * y - 8 / 3 * z], -1)
+
+    return s + h * flow(s + h / 2 * flow(s))
+
+
+CHAOTIC = {"logistic map": (logistic, 1), "Hénon map": (henon, 2), "Lorenz system": (lorenz, 3)}  # map, coordinates
+
+
+def largest_eigenvalue(gradient, state, iterations=60):
+    """Eigenvalue of largest modulus of the Hessian at each row of `state`, by power iteration: float64 (n,).
+
+    gradient : callable, state -> its gradient by rows; the Hessian is met in Jacobian–vector products only. NaN where
+    it vanishes.
+    """
+    state = torch.as_tensor(state)
+    v = torch.as_tensor(np.random.default_rng(0).normal(size=state.shape))
+    for _ in range(iterations):
+        v = v / v.norm(dim=-1, keepdim=True)
+        product = torch.func.jvp(gradient, (state,), (v,))[1]
+        value, v = (v * product).sum(dim=-1), product
+    return value.numpy()
 
 
 def sgd_map(split, layers, protocol, rates, full_batch=False):

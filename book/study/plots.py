@@ -103,6 +103,27 @@ def against_sparsity(ax, rows, quantity, x="sparsity"):
         ax.errorbar(at, by[quantity].mean(), half, label=label, **style)
 
 
+def over_random(ax, rows, methods, x, quantity):
+    """Mean curves of methods with 95 % intervals over seeds, over the band of random masks; dotted, the dense network.
+
+    rows : DataFrame of `rankings.retrain`; x, quantity : its columns to show.
+    """
+    random = rows[rows.method == "random"].groupby("target")
+    low, high = (random[quantity].quantile(q) for q in (0.05, 0.95))
+    ax.fill_between(random[x].mean(), low, high, color="0.85", label="random, 90 %")
+    ax.axhline(rows[rows.method == "dense"][quantity].mean(), color="0.4", ls=":", label="dense")
+    shown = rows[rows.method.isin(methods)].groupby(["method", "target", "seed"], as_index=False)[
+        ["effective", quantity]
+    ]
+    shown = shown.mean().assign(at=lambda found: found.groupby(["method", "target"])[x].transform("mean"))
+    like = dict(hue="method", hue_order=methods, style="method", style_order=methods, markers=True, dashes=False)
+    interval = dict(errorbar=lambda v: results.interval(v)[1:], err_style="bars", err_kws={"elinewidth": 0.6})
+    sns.lineplot(shown, x="at", y=quantity, ax=ax, **like, **interval)
+    least, most = rows[quantity].min(), rows[quantity].max()
+    margin = 0.05 * (most - least) or 0.05
+    ax.set_ylim(least - margin, most + margin)  # intervals of few seeds reach far beyond what was measured
+
+
 def fan(ax, x, curves, colour, name):
     """Median of curves (n_points, …), one for every place of the other axes, with the bands that hold 50 % and 90 %."""
     curves = curves.reshape(len(x), -1)

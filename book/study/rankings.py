@@ -5,6 +5,7 @@ flat, in the order of `training`.
 """
 
 import numpy as np
+import pandas as pd
 import torch
 from torch.nn.utils import prune
 
@@ -93,6 +94,17 @@ def keep_highest(scores, sparsity, layers=None):
     return masks
 
 
+def by_unit(scores, layers):
+    """Scores of a network with one hidden layer, averaged over all weights into and out of each weight's hidden unit.
+
+    Weights of one unit keep their order, by a billionth of their own score.
+    """
+    (into, _, (units, inputs)), (out, *_) = training.layer_slices(layers)
+    total = scores[:, into].reshape(-1, units, inputs).sum(2) + scores[:, out].reshape(-1, layers[-1], units).sum(1)
+    mean = total / (inputs + layers[-1])
+    return np.hstack([np.repeat(mean, inputs, axis=1), np.tile(mean, (1, layers[-1]))]) + 1e-9 * scores
+
+
 def shuffle_within_layers(masks, layers, rng):
     """Each mask with its keeps and prunes in random places of the same layer: what is left is each layer's sparsity."""
     found = masks.copy()
@@ -116,6 +128,31 @@ def effective_masks(masks, layers):
         shaped[k] = shaped[k] & alive[:, :, None]
         alive = shaped[k].any(axis=1)
     return np.hstack([keep.reshape(len(masks), -1) for keep in shaped])
+
+
+def retrain(split, hidden, seeds, protocol, masks, **options):
+    """Train every mask from each seed's initial weights, all at once.
+
+    Parameters
+    ----------
+    split, hidden, seeds, protocol, options
+        As `training.train_ensemble` takes them.
+    masks : dict from (method, sparsity asked for, draw) to bool (n_seeds, n_weights)
+
+    Returns
+    -------
+    (rows, runs) : DataFrame, one row a mask and seed, and `training.Runs`. accuracy and f1 are of the last epoch;
+    at_stop and epoch (counted from 1) of the protocol's stop.
+    """
+    together = np.stack(list(masks.values()), axis=1)
+    runs = training.train_ensemble(split, hidden, seeds, protocol, masks=together, **options)
+    stop, end = runs.at_stop(), runs.at_stop(benchmark=np.inf)  # a benchmark that is never reached
+    kept = together.reshape(-1, together.shape[-1])
+    names = pd.DataFrame(list(masks), columns=["method", "target", "draw"]).iloc[end["mask"]]
+    return names.reset_index(drop=True).assign(
+        seed=end.seed, sparsity=1 - kept.mean(axis=1), accuracy=end.accuracy, f1=end.f1, at_stop=stop.accuracy,
+        effective=1 - effective_masks(kept, runs.layers).mean(axis=1), epoch=stop.epoch + 1,
+    ), runs  # fmt: skip
 
 
 def torch_mask(method, amount, weights):

@@ -148,6 +148,11 @@ def interval(values, level=0.95):
     return values.mean(), values.mean() - half, values.mean() + half
 
 
+def intervals(groups):
+    """`interval` of each group of a grouped Series: DataFrame with mean, low and high, one row a group."""
+    return pd.DataFrame({name: interval(values) for name, values in groups}, ["mean", "low", "high"]).T
+
+
 def interval_text(values, decimals=2, scale=1.0):
     """`interval` as prose quotes it: "1.20 (95 % interval −0.31 to 2.71)".
 

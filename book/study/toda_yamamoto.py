@@ -1,9 +1,25 @@
-"""A Granger test in levels that does not mind unit roots, to hold the paper's test against."""
+"""How many series are not stationary, and a Granger test in levels that does not mind unit roots."""
+
+import warnings
 
 import numpy as np
 from scipy import special
+from statsmodels.tsa.stattools import kpss
 
+from legc_utils.granger import has_unit_root
 from legc_utils.protocols import check_whole
+
+
+def not_stationary(series, level=0.05):
+    """Shares of series that ADF leaves with a unit root and that KPSS calls not stationary: float64 (2,).
+
+    series : float array (n_windows, …), time first; constant ones are left out.
+    """
+    columns = series.reshape(len(series), -1).T
+    columns = columns[np.ptp(columns, axis=1) > 0]
+    with warnings.catch_warnings(action="ignore"):  # p-values beyond KPSS' table
+        rejected = [kpss(column, nlags="auto")[1] < level for column in columns]
+    return np.mean([[has_unit_root(column) for column in columns], rejected], axis=1)
 
 
 def toda_yamamoto(target, series, lag, extra=1):
