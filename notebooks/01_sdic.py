@@ -42,13 +42,13 @@
 # origins, it turns negative: training forgets the nudge.
 
 # %% tags=["parameters"]
-dataset: str = "cancer"  # a name that legc_utils.datasets.load knows, such as iris
+dataset: str = "cancer"  # cancer, titanic, banknote, iris, iris3f, vowel, mnist5k, mnist, wine, wdbc or digits
 protocol: str = "published"  # published (the paper, oddities included) or corrected
 seeds: list = [0, 1]  # whole numbers; one network a seed
 delta0: float = 1e-6  # size of the nudge to an initial weight
 window: int = None  # iterates a window; None: the data set's own
 overlap: float = None  # share of a window in the next one; None: the protocol's
-out_dir: str = "results"  # folder for the rows (CSV) and their origin (JSON)
+out_dir: str = "results"  # folder for the rows (CSV) and where they came from (JSON)
 
 # %%
 from study import parameters

@@ -37,15 +37,15 @@
 # chapter](05_baselines.ipynb) looks at them more closely.
 
 # %% tags=["parameters"]
-dataset: str = "cancer"  # a name that legc_utils.datasets.load knows, such as iris
+dataset: str = "cancer"  # cancer, titanic, banknote, iris, iris3f, vowel, mnist5k, mnist, wine, wdbc or digits
 protocol: str = "published"  # published (the paper, oddities included) or corrected
 seeds: list = [0, 1]  # whole numbers; one network a seed
 window: int = None  # iterates a window of the full run; None: the data set's own
 overlap: float = None  # share of a window in the next one; None: the protocol's
 max_lag: int = None  # largest lag of the full run, windows; None: the data set's own
 alpha: float = None  # level of LEGC's test; None: the protocol's
-rule: str = None  # noncausal or causal: which weights to prune; None: the protocol's
-out_dir: str = "results"  # folder for the rows (CSV) and their origin (JSON)
+rule: str = None  # noncausal (prune non-predictors) or causal; None: the protocol's
+out_dir: str = "results"  # folder for the rows (CSV) and where they came from (JSON)
 
 # %%
 from study import parameters

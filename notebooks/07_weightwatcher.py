@@ -51,8 +51,8 @@ dataset: str = "mnist5k"  # mnist5k or mnist; digits for another network
 protocol: str = "published"  # published (the paper, oddities included) or corrected
 seeds: list = [0]  # whole numbers; one network a seed
 alpha: float = None  # level of LEGC's test; None: the protocol's
-rule: str = None  # which weights to prune, noncausal or causal; None: the protocol's
-out_dir: str = "results"  # folder for the rows (CSV) and their provenance (JSON)
+rule: str = None  # noncausal (prune non-predictors) or causal; None: the protocol's
+out_dir: str = "results"  # folder for the rows (CSV) and where they came from (JSON)
 
 # %%
 from study import parameters

@@ -43,10 +43,10 @@
 # weights LEGCNet prunes. The widths, and how often each is drawn, are set below.
 
 # %% tags=["parameters"]
-dataset: str = "cancer"  # cancer, titanic, banknote, iris, iris3f, vowel, mnist5k …
+dataset: str = "cancer"  # cancer, titanic, banknote, iris, iris3f, vowel, mnist5k, mnist, wine, wdbc or digits
 protocol: str = "published"  # published (the paper, oddities included) or corrected
 seeds: list = [0, 1]  # whole numbers; one network a seed
-out_dir: str = "results"  # folder for the rows (CSV) and their provenance (JSON)
+out_dir: str = "results"  # folder for the rows (CSV) and where they came from (JSON)
 
 # %%
 from study import parameters
