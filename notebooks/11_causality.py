@@ -16,30 +16,31 @@
 #
 # A series is said to *Granger-cause* another if its past helps to predict the other beyond what the other's own past does.
 # The test fits both regressions and asks whether the additional terms explain more than chance would: a small $p$ says that
-# they do. LEGC applies it to the exponents of each weight and the network's error, and calls a weight causal if $p$ falls below
-# a level at any of several lags. [Chapter 3](03_granger_pruning.ipynb) counted such weights.
+# they do. LEGC applies it to the exponents of each weight and the network's error, and calls a weight causal if $p$ falls
+# below a level at any of several lags. [Chapter 3](03_granger_pruning.ipynb) counted such weights.
 #
-# A test that means what it says would call far fewer causal when it is asked about the *wrong* error: that of another network.
-# And the weights it picks would be those whose removal changes the network. We try both.
+# A test that means what it says would call far fewer causal when it is asked about the *wrong* error: that of another
+# network. And the weights it picks would be those whose removal changes the network. We try both.
 #
 # ```{admonition} The paper says
 # "Connections (weights) in the learning network that do not causally impact the loss are chosen for pruning" (section 2.2).
 # ```
 #
 # Granger's test takes two stationary series, whose mean and spread do not change over time. Exponents and errors share the
-# course of training, and a shared trend passes for prediction. So each rule below meets *placebos*. The best of them is the
-# error $e^{(r)}$ of another run $r$ of the same network: the same data in the same order, another start, and no way to be
-# caused by this run's weights. What a test finds in them is found by the course of training alone. With $D$ such runs a rule
-# can be calibrated exactly,
+# course of training, and a shared trend passes for prediction: two series that both fall because training goes on foretell
+# each other, as do the temperatures of two towns in spring, and neither causes the other. So each rule below meets
+# *placebos*. The best of them is the error $e^{(r)}$ of another run $r$ of the same network: the same data in the same
+# order, another start, and no way to be caused by this run's weights. What a test finds in them is found by the course of
+# training alone. With $D$ such runs a rule can be calibrated exactly,
 #
 # ```{math}
 # :label: eq-calibrated
 # p_i = \frac{1 + \#\{ r : s_i(e^{(r)}) \ge s_i(e) \}}{D + 1} ,
 # ```
 #
-# where $s_i$ is the evidence for weight $i$, whatever the test that gave it. If the own error is no different from the others,
-# it is as likely to come first among them as last, and such a $p$ is right without any assumption on the series. It cannot be
-# smaller than one over $D + 1$, so with few runs it ranks the weights but does not convict any.
+# where $s_i$ is the evidence for weight $i$, whatever the test that gave it. If the own error is no different from the
+# others, it is as likely to come first among them as last, and such a $p$ is right without any assumption on the series. It
+# cannot be smaller than one over $D + 1$, so with few runs it ranks the weights but does not convict any.
 
 # %% tags=["parameters"]
 dataset: str = "cancer"  # cancer, titanic, banknote, iris, iris3f, vowel, wine …
@@ -81,11 +82,11 @@ print(f"{dataset}: {n_weights} weights, {len(look.rows)} windows, seeds {seeds}"
 # %% [markdown]
 # ## What the test sees
 #
-# LEGC follows the dense networks over a whole run (its variant FT). Its series are short and coarse: one entry a window, for
-# each weight the exponent of that window, for the network the share of misclassified samples at the window's end. A lag of one
-# thus reaches back by a window, which is many steps of training. A second training with the same seeds is the same training; it gives the weights themselves at each
-# window's beginning and end, for a question that comes later. The placebos are the errors of other networks, trained on the
-# same samples in the same order from other initial weights.
+# LEGC follows the dense networks over a whole run (its variant FT). Its series are short and coarse: one entry a window,
+# for each weight the exponent of that window, for the network the share of misclassified samples at the window's end. A lag
+# of one thus reaches back by a window, which is many steps of training. A second training with the same seeds is the same
+# training; it gives the weights themselves at each window's beginning and end, for a question that comes later. The
+# placebos are the errors of other networks, trained on the same samples in the same order from other initial weights.
 
 # %%
 chosen = selection.find_masks(split, choices.hidden, seeds, choices, "FT")
@@ -99,12 +100,12 @@ placebos = nulls.placebo_targets(split, choices.hidden, draws, choices, look)
 # %% [markdown]
 # ## Five rules
 #
-# The published rule takes the smallest p-value over all lags. Each lag is another chance to be small, so the smallest of many
-# is smaller than its level says, even where there is nothing; the level holds for one test. The others are the usual remedies. `lag 1` looks at one lag,
-# fixed beforehand. `BIC lag` looks at the number of lags that describes the error's own past best, by an information
-# criterion that knows nothing of the weight. `differenced` tests the changes from window to window wherever a unit root is not
-# rejected, that is, wherever a series may wander off as a random walk does. The test of Toda and Yamamoto {cite}`toda1995`
-# is made for such series as they are: it fits one lag more than it tests.
+# The published rule takes the smallest p-value over all lags. Each lag is another chance to be small, so the smallest of
+# many is smaller than its level says, even where there is nothing; the level holds for one test. The others are the usual
+# remedies. `lag 1` looks at one lag, fixed beforehand. `BIC lag` looks at the number of lags that describes the error's own
+# past best, by an information criterion that knows nothing of the weight. `differenced` tests the changes from window to
+# window wherever a unit root is not rejected, that is, wherever a series may wander off as a random walk does. The test of
+# Toda and Yamamoto {cite}`toda1995` is made for such series as they are: it fits one lag more than it tests.
 
 # %%
 careful = protocols.get("corrected", dataset)
@@ -126,10 +127,11 @@ def rules(target, series):
 # %% [markdown]
 # ## Asked about the wrong error
 #
-# Every rule gets each weight's exponents with the network's own error, and then with what must not matter: the errors of other
-# runs; its own error shifted by half the run, so that causes would come after effects; its own error with random phases, which
-# keeps its spectrum and nothing else; the exponents shuffled in time; and a null that has the exponents' trend and noise like
-# theirs, but is drawn by us. An honest test at level $\alpha$ says "causal" in a share $\alpha$ of all but the first.
+# Every rule gets each weight's exponents with the network's own error, and then with what must not matter: the errors of
+# other runs; its own error shifted by half the run, so that causes would come after effects; its own error with random
+# phases, which keeps its spectrum and nothing else; the exponents shuffled in time; and a null that has the exponents'
+# trend and noise like theirs, but is drawn by us. An honest test at level $\alpha$ says "causal" in a share $\alpha$ of all
+# but the first.
 
 
 # %%
@@ -145,11 +147,11 @@ def questions(s, rng):
 
 
 # %% [markdown]
-# Many weights are tested at once, and they depend on each other. For that there are the corrections of Benjamini and Hochberg
-# (BH), which bounds the expected share of false alarms among what is called causal, and of Benjamini and Yekutieli (BY), which
-# does so under any dependence. Both are applied to the differenced rule, so that there are two more columns. The table has the
-# share of weights called causal, in per cent, mean over seeds. Read it along a row: what the own error has beyond the other
-# runs' errors is all that can have to do with this network.
+# Many weights are tested at once, and they depend on each other. For that there are the corrections of Benjamini and
+# Hochberg (BH), which bounds the expected share of false alarms among what is called causal, and of Benjamini and Yekutieli
+# (BY), which does so under any dependence. Both are applied to the differenced rule, so that there are two more columns.
+# The table has the share of weights called causal, in per cent, mean over seeds. Read it along a row: what the own error
+# has beyond the other runs' errors is all that can have to do with this network.
 
 # %%
 answers = []
@@ -167,9 +169,9 @@ called = causal.groupby("against", sort=False).mean().T
 called.round(1)
 
 # %% [markdown]
-# The same as bars, one group a rule; the dotted line is the level of the test. A rule that keeps its promise has one bar above it at most, the
-# first of its group. Bars of *another run's error* as high as those of the own one mean that the rule sees training go by, not
-# this network.
+# The same as bars, one group a rule; the dotted line is the level of the test. A rule that keeps its promise has one bar
+# above it at most, the first of its group. Bars of *another run's error* as high as those of the own one mean that the rule
+# sees training go by, not this network.
 
 # %% tags=["hide-input"] mystnb={"figure": {"caption": "Weights called causal, by rule and question; means over seeds, dotted the level.", "name": "fig-placebo"}, "image": {"alt": "Bars, a group for each rule."}}
 figure, (ax,) = plots.panels(figsize=(11, 4.2))
@@ -183,10 +185,9 @@ plots.label(ax, f"{dataset}: weights called causal", "rule", "weights (%)")
 #
 # Placebos from real training leave a doubt: perhaps other runs' errors do hold something. So now series in which there is
 # nothing to find, because we drew both sides independently. There p-values should be uniform: a tenth of them lies below a
-# tenth, and so on. Three nulls put the rules
-# to that test. White noise on both sides, where every assumption holds. The *weights themselves* as trend plus noise, with an
-# error of the same kind, drawn independently: what a series taken from training looks like. And the exponents with the
-# errors of other runs, from above.
+# tenth, and so on. Three nulls put the rules to that test. White noise on both sides, where every assumption holds. The
+# *weights themselves* as trend plus noise, with an error of the same kind, drawn independently: what a series taken from
+# training looks like. And the exponents with the errors of other runs, from above.
 
 # %%
 rng = np.random.default_rng([seeds[0], 12])
@@ -203,7 +204,8 @@ under["another run's error"] = asked[[*white[0]]]
 # %% [markdown]
 # For each null and rule: the share of p-values below the level, in per cent, which should be the level itself, and the
 # Kolmogorov–Smirnov distance of all of them from uniform, which is zero if they are right at every level and one at worst.
-# The price of taking the smallest of several lags is counted apart, on white noise, lag by lag.
+# The price of taking the smallest of several lags is counted apart, on white noise, lag by lag. That is the kindest case for
+# the published rule, since nothing of training is left in it, only the choice of the smallest.
 
 # %%
 calibration = pd.DataFrame([
@@ -224,7 +226,7 @@ tidy.pivot_table([*titles.values()], "rule", "against", sort=False).round(2)
 # alarms, at the level where one reads it and in the amount by which it is above. The last panel shows how the false alarms of
 # the smallest p-value grow with the number of lags that it is taken from.
 
-# %% tags=["hide-input"] mystnb={"figure": {"caption": "p-values under three nulls (right: the diagonal), and the price of several lags.", "name": "fig-calibration"}, "image": {"alt": "Three panels of cumulative shares by rule, one of false alarms."}}
+# %% tags=["hide-input"] mystnb={"figure": {"caption": "p-values under three nulls (right: the diagonal), and the price of several lags.", "name": "fig-calibration"}, "image": {"alt": "Four panels of rising curves."}}
 figure, axes = plots.panels(4, figsize=(13, 3.8))
 for ax, (null, found) in zip(axes, under.items()):
     sns.ecdfplot(found.reset_index(drop=True), ax=ax, legend=ax is axes[2])
@@ -237,9 +239,9 @@ plots.label(axes[3], "smallest of several", "lags looked at", "false alarms (%)"
 # %% [markdown]
 # Stationarity is the assumption behind all of it. Two tests look at it from opposite sides: augmented Dickey–Fuller (ADF)
 # assumes a unit root and may reject it; KPSS assumes a stationary series and may reject that. The table has the share of
-# series, in per cent, for which the first keeps a unit root and the second rejects stationarity, both at a level of 5 %: high
-# values are bad for a test that takes stationary series as given. A series that both reject, or neither, shows how little short
-# records can say.
+# series, in per cent, for which the first keeps a unit root and the second rejects stationarity, both at a level of 5 %:
+# high values are bad for a test that takes stationary series as given. A series that both reject, or neither, shows how
+# little short records can say.
 
 # %%
 kinds = {"exponents": chosen.exponents, "weights": ends, "error": chosen.target}
@@ -250,10 +252,10 @@ pd.DataFrame.from_dict(found, "index", columns=columns).round(1)
 # %% [markdown]
 # ## Is the exponent needed?
 #
-# The exponent is expensive and, by [the last chapter](10_chaos.ipynb), of doubtful meaning. So the same question is asked with
-# simpler series in its place: the weights at the windows' ends, and how far each weight moved within a window. Each is tested
-# at the BIC lag, against the network's own error and against the errors of other runs. The lag is chosen once a seed, from the
-# own error alone, so that all series and placebos of a seed are compared on equal terms.
+# The exponent is expensive and, by [the last chapter](10_chaos.ipynb), of doubtful meaning. So the same question is asked
+# with simpler series in its place: the weights at the windows' ends, and how far each weight moved within a window. Each is
+# tested at the BIC lag, against the network's own error and against the errors of other runs. The lag is chosen once a
+# seed, from the own error alone, so that all series and placebos of a seed are compared on equal terms.
 
 # %%
 series_of = {"exponent": chosen.exponents, "weight": ends}
@@ -295,9 +297,9 @@ by_series.set_axis(titles, axis=1).round(2)
 #
 # This is the test that decides. Each weight is knocked out twice: *zeroed* in the trained network, and left out of a new
 # training from the same initial weights (*retrained*). The first says what the network uses, the second what it cannot do
-# without, which is what pruning wants to know: a weight may be in use and yet be replaced by others as soon as they are trained
-# without it. The effect is what the training loss gains; it is finer than the number of
-# errors, which a single weight seldom changes.
+# without, which is what pruning wants to know: a weight may be in use and yet be replaced by others as soon as they are
+# trained without it. The effect is what the training loss gains; it is finer than the number of errors, which a single
+# weight seldom changes.
 
 
 # %%
@@ -321,10 +323,12 @@ effects = {"retrained": retrained, "zeroed": np.array(zeroed)}
 effects = {how: loss[:, 1:] - loss[:, :1] for how, loss in effects.items()}
 
 # %% [markdown]
-# If a statistic means anything, it ranks the weights as these effects do. Beside the evidence from above stand the published
-# one, the mean exponent without any test, and three that need no test either: a weight's magnitude before training, after it,
-# and how far it moved. One is a perfect correlation, zero none. The intervals are over seeds; where there are few they reach
-# beyond what a correlation can be, and decide nothing.
+# If a statistic means anything, it ranks the weights as these effects do. Beside the evidence from above stand the
+# published one, the mean exponent without any test, and three that need no test either: a weight's magnitude before
+# training, after it, and how far it moved. One is a perfect correlation, zero none. A statistic that ranks weights by what
+# retraining misses would be a criterion for pruning, whatever its name; one that does so for zeroing alone has to be held
+# against magnitude, which is free. The intervals are over seeds; where there are few they reach beyond what a correlation
+# can be, and decide nothing.
 
 # %%
 p = answers.published.xs("own error", level="against").clip(lower=1e-300)
@@ -345,10 +349,10 @@ ranked = results.intervals(knockout.groupby(["against", "rule"], sort=False).val
 ranked.unstack(0, sort=False).swaplevel(axis=1)[[*effects]].round(2)
 
 # %% [markdown]
-# The same seed by seed. A statistic that knows what a weight is worth has all its dots on the right of the dotted line, in the
-# panel of its kind of removal.
+# The same seed by seed. A statistic that knows what a weight is worth has all its dots on the right of the dotted line, in
+# the panel of its kind of removal.
 
-# %% tags=["hide-input"] mystnb={"figure": {"caption": "Correlation of each statistic with the effect of a knock-out; one point a seed, bar: mean.", "name": "fig-knockout"}, "image": {"alt": "Two panels with a row of dots a statistic."}}
+# %% tags=["hide-input"] mystnb={"figure": {"caption": "Correlation of each statistic with the effect of a knock-out; one point a seed, bar: mean.", "name": "fig-knockout"}, "image": {"alt": "Two panels of dots by statistic."}}
 figure, axes = plots.panels(2, figsize=(11, 4.5), sharey=True)
 for ax, how in zip(axes, effects):
     part = knockout[knockout.against == how]
@@ -415,7 +419,7 @@ results.publish(facts)
 #   {glue:text}`toda_trend:.0f` %. A rule that fails there says of any two trends that one causes the other.
 # - **Is the exponent needed?** Calibrated by other runs, the mean p-value is {glue:text}`exponents:.2f` for exponents,
 #   {glue:text}`levels:.2f` for the weights themselves and {glue:text}`moves:.2f` for their moves; one half
-#   is nothing.
+#   is nothing, and less is something.
 # - **Knock-outs.** The published statistic correlates with what retraining without the weight does by
 #   {glue:text}`legc_retrained`, and with what zeroing it does by {glue:text}`legc_zeroed`. Calibrated evidence does by
 #   {glue:text}`cal_retrained` and {glue:text}`cal_zeroed`, plain magnitude by {glue:text}`size_retrained` and
@@ -423,9 +427,10 @@ results.publish(facts)
 #
 # ```{admonition} What could be wrong with it
 # :class: caution
-# Errors of other runs share the data and their order, hence the course of training; that is what makes them a fair null, and
-# a shared cause that acts through the data is invisible to it. A surrogate with random phases assumes stationarity and is
-# here for comparison only. Weights of one network are dependent, so intervals are over seeds, not weights. The effect of a
-# knock-out is measured on the training loss; on the misclassified share of a small test set most effects would be zero. A
-# single weight's knock-out says nothing of two weights that stand in for each other.
+# Errors of other runs share the data and their order, hence the course of training; that is what makes them a fair null,
+# and a shared cause that acts through the data is invisible to it. A surrogate with random phases assumes stationarity and
+# is here for comparison only, as is the error shifted in time, whose course is no longer that of training. Weights of one
+# network are dependent, so intervals are over seeds, not weights. The effect of a knock-out is measured on the training
+# loss; on the misclassified share of a small test set most effects would be zero. A single weight's knock-out says nothing
+# of two weights that stand in for each other.
 # ```

@@ -14,11 +14,11 @@
 # %% [markdown]
 # # Does it beat chance?
 #
-# A pruned network that is as accurate as the whole one proves little. On networks that have too many weights almost any mask
-# will do, and LEGCNet prunes few: a method can look good because the task is easy. The question to ask of a ranking is not
-# what it costs to follow it, but what it costs *not* to, that is, to leave the choice to dice. [Chapter 5](05_baselines.ipynb) compared masks of LEGCNet's own size. Here its statistic
-# ranks *all* weights, so that it can prune any share of them, up to where networks break; and the ranking meets those that
-# others use, and chance.
+# A pruned network that is as accurate as the whole one proves little. On networks that have too many weights almost any
+# mask will do, and LEGCNet prunes few: a method can look good because the task is easy. The question to ask of a ranking is
+# not what it costs to follow it, but what it costs *not* to, that is, to leave the choice to dice. [Chapter
+# 5](05_baselines.ipynb) compared masks of LEGCNet's own size. Here its statistic ranks *all* weights, so that it can prune
+# any share of them, up to where networks break; and the ranking meets those that others use, and chance.
 #
 # ```{admonition} The paper says
 # LEGCNet compares "very well in performance" with random and magnitude-based pruning (section 1.1), at a sparsity that is
@@ -81,10 +81,11 @@ print(f"{dataset}: {n_weights} weights, seeds {seeds}, {draws} random masks each
 # %% [markdown]
 # ## The rankings
 #
-# LEGC comes in its two variants, which follow a whole training (FT) or its beginning (PT). Minus the logarithm of $p$ is the
-# evidence that a weight is causal; where no test was possible there is none. The paper rounds its p-values, which is enough
-# to hold them against a level; a ranking needs all digits. FT *reversed* prunes the causal weights first: if the ranking means
-# anything, its reverse must be worse.
+# LEGC comes in its two variants, which follow a whole training (FT) or its beginning (PT). Minus the logarithm of $p$ is
+# the evidence that a weight is causal; where no test was possible there is none. The paper rounds its p-values, which is
+# enough to hold them against a level; a ranking needs all digits. FT *reversed* prunes the causal weights first: if the
+# ranking means anything, its reverse must be worse. All rankings have the same weights to choose from; biases are never
+# pruned.
 
 # %%
 full = selection.find_masks(split, choices.hidden, seeds, choices, "FT")
@@ -108,11 +109,11 @@ scores["SNIP"] = rankings.snip(split, layers, choices, w0, b0)
 scores["GraSP"] = rankings.grasp(split, layers, choices, w0, b0)
 
 # %% [markdown]
-# Three variants of the idea follow from [the last chapter](11_causality.ipynb). *Calibrated* is the evidence beyond what other
-# runs' errors give, which a weight cannot have caused: if LEGC only sees the course of training, little is left. *Mean exponent*
-# leaves out the test and takes the exponent as the score. *By unit* averages the evidence over each hidden unit's weights, into
-# it and out of it, as single tests are noisy; it is for networks with one hidden layer. Whole units keep paths whatever they
-# are chosen by, so this one has a control of its own: units in random order.
+# Three variants of the idea follow from [the last chapter](11_causality.ipynb). *Calibrated* is the evidence beyond what
+# other runs' errors give, which a weight cannot have caused: if LEGC only sees the course of training, little is left.
+# *Mean exponent* leaves out the test and takes the exponent as the score. *By unit* averages the evidence over each hidden
+# unit's weights, into it and out of it, as single tests are noisy; it is for networks with one hidden layer. Whole units
+# keep paths whatever they are chosen by, so this one has a control of its own: units in random order.
 
 # %%
 placebos = nulls.placebo_targets(split, choices.hidden, draws, choices, full.horizon)
@@ -160,20 +161,20 @@ for s in sparsities:
 # ## One training for every mask
 #
 # Each mask is trained from the same initial weights, over the same samples in the same order, all of them at once. What
-# differs between two rows is the mask and nothing else. Accuracy and macro F1 are read after the last epoch, so that no method
-# gains from a lucky stop; the epoch at which the paper would have stopped, when the training accuracy reaches its benchmark, is
-# kept beside them.
+# differs between two rows is the mask and nothing else. Accuracy and macro F1 are read after the last epoch, so that no
+# method gains from a lucky stop; the epoch at which the paper would have stopped, when the training accuracy reaches its
+# benchmark, is kept beside them.
 
 # %%
 setup = split, choices.hidden, seeds, choices
 rows, runs = rankings.retrain(*setup, masks)
 
 # %% [markdown]
-# Iterative magnitude pruning (IMP) cannot be trained with the others, since each of its masks comes from the training before:
-# it drops the smallest of what is left, rewinds the rest to their initial weights, trains, and so on {cite}`frankle2019`. It
-# is the most expensive of all, one training for every sparsity on the way, and the yardstick for the rest. With it the table is
-# complete: test accuracy by the share pruned, mean over seeds and draws. Read it down a column. Where a row falls to the share
-# of the largest class, its networks say the same of every sample.
+# Iterative magnitude pruning (IMP) cannot be trained with the others, since each of its masks comes from the training
+# before: it drops the smallest of what is left, rewinds the rest to their initial weights, trains, and so on
+# {cite}`frankle2019`. It is the most expensive of all, one training for every sparsity on the way, and the yardstick for
+# the rest. With it the table is complete: test accuracy by the share pruned, mean over seeds and draws. Read it down a
+# column. Where a row falls to the share of the largest class, its networks say the same of every sample.
 
 # %%
 left, imp = masks["dense", 0.0, 0], []
@@ -189,11 +190,12 @@ rows["epochs"] = rows.epoch.fillna(choices.recorded_epochs + choices.extra_epoch
 rows.pivot_table("accuracy", "method", "target", sort=False).round(3)
 
 # %% [markdown]
-# The same as curves, in three groups: LEGC, its variants, and the rankings of others. Grey is where nine tenths of the random
-# masks fall, so that a curve inside the band does nothing that luck could not do; dotted is the dense network. Three things to
-# look for: whether FT leaves the band at all, on which side its reverse is, and whether the shuffled masks lie below FT's.
+# The same as curves, in three groups: LEGC, its variants, and the rankings of others. Grey is where nine tenths of the
+# random masks fall, so that a curve inside the band does nothing that luck could not do; dotted is the dense network. Three
+# things to look for: whether FT leaves the band at all, on which side its reverse is, and whether the shuffled masks lie
+# below FT's. Bars are intervals over seeds; where they are long, they are cut off at the panel's edge.
 
-# %% tags=["hide-input"] mystnb={"figure": {"caption": "Test accuracy by share pruned; means with 95 % intervals, grey: nine tenths of random masks.", "name": "fig-sweep"}, "image": {"alt": "Three panels of accuracy against sparsity."}}
+# %% tags=["hide-input"] mystnb={"figure": {"caption": "Test accuracy by share pruned; means with 95 % intervals, grey: nine tenths of random masks.", "name": "fig-sweep"}, "image": {"alt": "Three panels of falling curves."}}
 of_legc = ["FT", "FT reversed", "PT", "shuffled in layers"]
 variants = ["calibrated", "mean exponent", "by unit", "random, by unit"]
 others = ["magnitude", "magnitude, by layer", "SNIP", "GraSP", "SynFlow", "IMP"]
@@ -290,9 +292,9 @@ wrong = {
 fresh = training.initial_ensemble(layers, [500 + seed for seed in seeds], choices)
 
 # %% [markdown]
-# FT and magnitude are asked, at the sparsity of the bars above, where rankings differ. Each column is a network's accuracy: as
-# it is, and after each kind of damage. A ranking whose mask does no worse when it comes from permuted labels has not used
-# what the labels say.
+# FT and magnitude are asked, at the sparsity of the bars above, where rankings differ. Each column is a network's accuracy:
+# as it is, and after each kind of damage. A ranking whose mask does no worse when it comes from permuted labels has not
+# used what the labels say.
 
 # %%
 checks = []
@@ -311,8 +313,8 @@ sanity = checks.groupby(["ranking", "method", "seed"], sort=False).accuracy.mean
 sanity.groupby(["ranking", "method"], sort=False).mean().unstack(sort=False).round(3)
 
 # %% [markdown]
-# All rows are kept. What the ledger judges is the advantage of FT's ranking over random masks and over each other ranking, that
-# of the variants over their controls, and what the sanity checks cost, one number a seed.
+# All rows are kept. What the ledger judges is the advantage of FT's ranking over random masks and over each other ranking,
+# that of the variants over their controls, and what the sanity checks cost, one number a seed.
 
 # %% tags=["hide-input"]
 table = pd.concat([rows, gains, checks], ignore_index=True)
@@ -337,7 +339,8 @@ judged["sane_start"] = damaged["other start"]
 evidence.save(judged, "12_chance", dataset, protocol, out_dir)
 
 # %% [markdown]
-# The text below quotes these tables and nothing else. A loss is the accuracy of the mask as it is minus that of the damaged one.
+# The text below quotes these tables and nothing else. A loss is the accuracy of the mask as it is minus that of the damaged
+# one.
 
 # %% tags=["hide-input", "nbval-ignore-output"]
 text = lambda values: results.interval_text(values, 1)
@@ -361,29 +364,29 @@ results.publish(facts)
 # All numbers are points of accuracy over random masks of the same size, means over {glue:text}`n_sparsities:.0f` sparsities
 # and {glue:text}`n_seeds:.0f` seeds; {glue:text}`n_networks:.0f` networks were trained for this page.
 #
-# - **LEGC.** FT gains {glue:text}`ft` points, its reverse, which prunes the causal weights first, {glue:text}`ft_reversed`, PT
-#   {glue:text}`pt`. FT's masks shuffled within layers gain {glue:text}`shuffled_in_layers`: what FT has beyond that is owed to
-#   which weights it keeps, the rest to how many it takes of each layer.
-# - **Variants.** Calibrated evidence gains {glue:text}`calibrated` points, the mean exponent {glue:text}`mean_exponent`. Taken by
-#   unit, FT's evidence gains {glue:text}`by_unit`; but units in random order gain {glue:text}`random_by_unit`, and only the
-#   difference is the evidence's.
+# - **LEGC.** FT gains {glue:text}`ft` points, its reverse, which prunes the causal weights first, {glue:text}`ft_reversed`,
+#   PT {glue:text}`pt`. FT's masks shuffled within layers gain {glue:text}`shuffled_in_layers`: what FT has beyond that is
+#   owed to which weights it keeps, the rest to how many it takes of each layer.
+# - **Variants.** Calibrated evidence gains {glue:text}`calibrated` points, the mean exponent {glue:text}`mean_exponent`.
+#   Taken by unit, FT's evidence gains {glue:text}`by_unit`; but units in random order gain {glue:text}`random_by_unit`, and
+#   only the difference is the evidence's.
 # - **Others.** Magnitude gains {glue:text}`magnitude`, layer by layer {glue:text}`magnitude_by_layer`, SynFlow
 #   {glue:text}`synflow`, iterative magnitude pruning {glue:text}`imp`. The best here is {glue:text}`best` with
 #   {glue:text}`best_gain`; the best of many is flattered by having been chosen.
 # - **Paths.** At {glue:text}`at:.0f` % pruned, FT's masks effectively prune {glue:text}`ft_effective:.0f` %, random ones
-#   {glue:text}`random_effective:.0f` % and SynFlow's {glue:text}`synflow_effective:.0f` %. What lies between the two figures of
-#   a method are weights that it keeps for nothing.
+#   {glue:text}`random_effective:.0f` % and SynFlow's {glue:text}`synflow_effective:.0f` %. What lies between the two
+#   figures of a method are weights that it keeps for nothing.
 # - **Sanity.** At the same sparsity FT loses {glue:text}`ft_shuffled_in_layers` points when shuffled within layers,
-#   {glue:text}`ft_other_start` from another start and {glue:text}`ft_labels_permuted` when found on permuted labels. Magnitude
-#   loses {glue:text}`magnitude_shuffled_in_layers`, {glue:text}`magnitude_other_start` and
+#   {glue:text}`ft_other_start` from another start and {glue:text}`ft_labels_permuted` when found on permuted labels.
+#   Magnitude loses {glue:text}`magnitude_shuffled_in_layers`, {glue:text}`magnitude_other_start` and
 #   {glue:text}`magnitude_labels_permuted`. A loss below zero is a gain.
 #
 # ```{admonition} What could be wrong with it
 # :class: caution
-# Magnitude, iterative pruning and FT see a whole training before they choose, PT its beginning, the others only the
-# initial weights or nothing. Where the dense network is far too large, sparsity costs nothing and no ranking can show an
-# advantage; where no path is left, none can either. The advantage is an average over sparsities that we chose, with more of
-# them at the upper end, where networks break. Networks are small and trained as the paper does; larger ones are the subject of
-# [the next chapter](13_networks.ipynb). A network's accuracy after the last epoch is one draw, so seeds matter more than
+# Magnitude, iterative pruning and FT see a whole training before they choose, PT its beginning, the others only the initial
+# weights or nothing. Where the dense network is far too large, sparsity costs nothing and no ranking can show an advantage;
+# where no path is left, none can either. The advantage is an average over sparsities that we chose, with more of them at
+# the upper end, where networks break. Networks are small and trained as the paper does; larger ones are the subject of [the
+# next chapter](13_networks.ipynb). A network's accuracy after the last epoch is one draw, so seeds matter more than
 # decimals.
 # ```

@@ -23,11 +23,11 @@
 # savings in carbon emission needs to be computed" (section 6).
 # ```
 #
-# - A **ResNet** {cite}`he2016` adds. A block returns $\mathrm{relu}(x + f(x))$, $f$ two convolutions with batch norm. It learns
-#   digits from images.
-# - A **DenseNet** {cite}`huang2017` keeps. Layer $l$ computes $x_l = H_l([x_0, x_1, \ldots, x_{l-1}])$, $H_l$ batch norm, relu
-#   and a convolution that adds a few channels. It learns the same images. Each layer sees what all layers before it made, so
-#   that a single weight is easier to replace: does that change what a ranking is worth?
+# - A **ResNet** {cite}`he2016` adds. A block returns $\mathrm{relu}(x + f(x))$, $f$ two convolutions with batch norm. It
+#   learns digits from images.
+# - A **DenseNet** {cite}`huang2017` keeps. Layer $l$ computes $x_l = H_l([x_0, x_1, \ldots, x_{l-1}])$, $H_l$ batch norm,
+#   relu and a convolution that adds a few channels. It learns the same images. Each layer sees what all layers before it
+#   made, so that a single weight is easier to replace: does that change what a ranking is worth?
 # - A **transformer** {cite}`vaswani2017` reads. Two blocks learn to continue a text that every reader has, the docstrings of
 #   Python's own library, character by character. The machinery is that of a large language model: embeddings, causal
 #   attention, and linear layers at each position.
@@ -50,37 +50,37 @@
 
 # %% tags=["parameters"]
 network: str = "resnet"  # resnet, densenet or transformer
-dataset: str = None  # mnist5k or mnist for images, pydoc for the transformer; None: the network's own
+dataset: str = (
+    None  # mnist5k, mnist, or pydoc (transformer); None: the network's own
+)
 protocol: str = "published"  # published (the paper, oddities included) or corrected
 seeds: list = [0]  # whole numbers; one network a seed
 sparsities: list = [0.5, 0.9]  # shares of the weights to prune, rising
 draws: int = 1  # random masks a seed and sparsity
 recorded_epochs: int = 3  # epochs of every training
 window: int = 20  # iterates a window of the full run; None: the data set's own
-overlap: float = (
-    None  # share of a window that the next one repeats; None: the protocol's
-)
-max_lag: int = 5  # largest lag of the full run's Granger test, in windows; None: the data set's own
-out_dir: str = (
-    "results"  # folder for the rows: CSV, and JSON that says where they came from
-)
+overlap: float = None  # share of a window the next one repeats; None: the protocol's
+max_lag: int = 5  # largest lag of the test, in windows; None: the data set's own
+out_dir: str = "results"  # folder for the rows (CSV) and their provenance (JSON)
 
 # %% [markdown]
-# The parameters are checked before any work: a value that cannot work stops the run with a message that names what is allowed.
+# The parameters are checked before any work: a value that cannot work stops the run with a message that names what is
+# allowed.
 
 # %%
 from study import parameters
 
 choices = parameters.check(
     globals(),
-    "network dataset protocol seeds sparsities draws recorded_epochs window overlap max_lag out_dir",
+    "network dataset protocol seeds sparsities draws recorded_epochs "
+    "window overlap max_lag out_dir",
 )
 
 # %% [markdown]
 # The data are loaded, and the recorder is tried once on an untrained network: it refuses windows and lags that the planned
 # number of steps cannot fill, before any training.
 
-# %%
+# %% tags=["hide-input"]
 import math
 
 import numpy as np
@@ -90,19 +90,12 @@ import torch
 from study import evidence, footprint, networks, operations, plots, results, sparsity
 
 plots.use_style()
-torch.set_num_threads(
-    1
-)  # the same bits on any number of cores, and networks this small gain little from more
-case, title, dataset = (
-    sparsity.CASES[network],
-    parameters.NETWORKS[network].title,
-    choices.dataset,
-)
+torch.set_num_threads(1)  # the same bits on any number of cores
+case, title = sparsity.CASES[network], parameters.NETWORKS[network].title
 build, task, choices = sparsity.prepare(network, choices)
 sparsity.record(sparsity.draw(build, 0), task, choices)
-print(
-    f"{title}, {dataset}: {sparsity.n_steps(task, choices)} steps, windows of {choices.window}, seeds {seeds}"
-)
+n_steps, dataset = sparsity.n_steps(task, choices), choices.dataset
+print(f"{title}, {dataset}: {n_steps} steps, window {choices.window}, seeds {seeds}")
 
 # %% [markdown]
 # ## What differs
@@ -122,10 +115,10 @@ pd.DataFrame(sparsity.CASES, index=sparsity.Case._fields).rename(
 # Every linear map is a module of its own, so that any pruning method finds it; biases, norms and embedding tables are left
 # alone. The table lists the maps of the {glue:text}`title`, in the model's order, with the number of weights and units.
 #
-# In the ResNet the units are the filters of the first convolution of each block, which no sum depends on. In the DenseNet they
-# are the channels that a layer adds; between its two dense blocks a convolution halves the channels. In the transformer
-# queries, keys, values and outputs have a matrix each, and the units are the heads of the value projections, since a head
-# without values says nothing, and the neurons of the hidden layers.
+# In the ResNet the units are the filters of the first convolution of each block, which no sum depends on. In the DenseNet
+# they are the channels that a layer adds; between its two dense blocks a convolution halves the channels. In the
+# transformer queries, keys, values and outputs have a matrix each, and the units are the heads of the value projections,
+# since a head without values says nothing, and the neurons of the hidden layers.
 
 # %%
 model = sparsity.draw(build, seeds[0])
@@ -143,16 +136,11 @@ layers.astype(object).fillna("–")
 
 # %% tags=["nbval-ignore-output"]
 followed = {seed: sparsity.follow(build, task, choices, seed) for seed in seeds}
-rows = pd.concat(
-    [
-        sparsity.compare(f, task, choices, sparsities, draws)
-        for f in followed.values()
-    ],
-    ignore_index=True,
-)
-rows["perplexity"] = rows.loss.map(
-    math.exp
-)  # whose last digit does not depend on the processor, as numpy's does
+rows = [
+    sparsity.compare(f, task, choices, sparsities, draws) for f in followed.values()
+]
+rows = pd.concat(rows, ignore_index=True)
+rows["perplexity"] = rows.loss.map(math.exp)  # the same bits on any processor
 scores = rows.pivot_table(
     case.score, ["by", "kind", "method"], "target", dropna=False, sort=False
 )
@@ -160,22 +148,17 @@ scores.dropna(how="all").round(3).astype(object).fillna("–")
 
 # %% [markdown]
 # A curve that stays near the dotted line has lost nothing yet. Left, single weights go, wherever they are in the network;
-# right, whole units, the same share of every layer, up to a share that leaves narrow layers some. The star is where LEGC's own
-# rule stops. Accuracy is good where it is high, perplexity where it is low.
+# right, whole units, the same share of every layer, up to a share that leaves narrow layers some. The star is where LEGC's
+# own rule stops. Accuracy is good where it is high, perplexity where it is low.
 
-# %% mystnb={"figure": {"caption": "Accuracy or perplexity after pruning single weights (left) and units (right); star: LEGC's rule.", "name": "fig-networks"}, "image": {"alt": "Two panels of curves against sparsity."}}
+# %% tags=["hide-input"] mystnb={"figure": {"caption": "Accuracy or perplexity after pruning single weights (left) and units (right); star: LEGC's rule.", "name": "fig-networks"}, "image": {"alt": "Two panels of curves."}}
 figure, axes = plots.panels(2, figsize=(11, 4.2), sharey=True)
 for ax, by, what in zip(axes, ("weights", "units"), ("single weights", case.units)):
     shown = rows[(rows.by == by) | (rows.kind == "dense")]
-    plots.against_sparsity(
-        ax, shown, case.score, x="sparsity" if by == "weights" else "target"
-    )
-    plots.label(
-        ax,
-        f"{title}: {what}",
-        f"{by} pruned (share)",
-        f"test {case.score} ({case.score_unit})",
-    )
+    x = "sparsity" if by == "weights" else "target"
+    plots.against_sparsity(ax, shown, case.score, x=x)
+    score = f"test {case.score} ({case.score_unit})"
+    plots.label(ax, f"{title}: {what}", f"{by} pruned (share)", score)
 axes[1].set_ylabel("")
 _ = axes[0].legend(fontsize="small")
 
@@ -183,26 +166,17 @@ _ = axes[0].legend(fontsize="small")
 # A ranking over the whole network also decides how much each layer loses. Random masks take the same share of all; a bar
 # near one means that hardly anything gets through that layer any more, which no later layer can repair.
 
-# %% mystnb={"figure": {"caption": "What each ranking takes of each layer when most weights go; means over seeds.", "name": "fig-networks-layers"}, "image": {"alt": "Grouped bars, a group for each layer."}}
-by_layer = pd.concat(
-    [sparsity.shares_by_layer(f, sparsities[-1]) for f in followed.values()]
-)
-by_layer = (
-    by_layer.groupby(level=0, sort=False)
-    .mean()
-    .rename(index=lambda name: name.removesuffix(".weight"))
-)
+# %% tags=["hide-input"] mystnb={"figure": {"caption": "What each ranking takes of each layer when most weights go; means over seeds.", "name": "fig-networks-layers"}, "image": {"alt": "Grouped bars, a group for each layer."}}
+most = sparsities[-1]
+by_layer = pd.concat([sparsity.shares_by_layer(f, most) for f in followed.values()])
+by_layer = by_layer.groupby(level=0, sort=False).mean()
+by_layer.index = by_layer.index.str.removesuffix(".weight")
 figure, (ax,) = plots.panels(figsize=(8, 5))
-by_layer.plot.barh(
-    ax=ax, width=0.8, color=[plots.MODELS[m] for m in ("FT", "magnitude", "random")]
-)
+colours = [plots.MODELS[name] for name in ("FT", "magnitude", "random")]
+by_layer.plot.barh(ax=ax, width=0.8, color=colours)
 ax.invert_yaxis()
-plots.label(
-    ax,
-    f"{title}: {100 * sparsities[-1]:.0f} % of all weights pruned",
-    "pruned (share of the layer)",
-    "",
-)
+name = f"{title}: {100 * most:.0f} % of all weights pruned"
+plots.label(ax, name, "pruned (share of the layer)", "")
 _ = ax.legend(loc="center left", bbox_to_anchor=(1, 0.5))
 
 # %% [markdown]
@@ -215,17 +189,12 @@ _ = ax.legend(loc="center left", bbox_to_anchor=(1, 0.5))
 # %% tags=["nbval-ignore-output"]
 gains = sparsity.advantages(rows)
 pairs = gains.method + " over " + gains["over"] + ", " + gains.by
-mean_and_interval = lambda values: pd.Series(
-    results.interval(values), ["mean", "low", "high"]
-)
-gains.groupby(pairs, sort=False)[case.gain].apply(mean_and_interval).unstack().round(
-    3
-)
+results.intervals(gains.groupby(pairs, sort=False)[case.gain]).round(3)
 
 # %% [markdown]
 # The same, seed by seed: dots on both sides of the line say that the pair's order depends on the draw.
 
-# %% mystnb={"figure": {"caption": "Difference between two rankings, averaged over sparsities; one point a seed, bar: mean.", "name": "fig-networks-advantage"}, "image": {"alt": "One row of dots for each pair."}}
+# %% tags=["hide-input"] mystnb={"figure": {"caption": "Difference between two rankings, mean over sparsities; a point a seed.", "name": "fig-networks-advantage"}, "image": {"alt": "One row of dots for each pair."}}
 figure, (ax,) = plots.panels(figsize=(8, 3.2))
 plots.dots(ax, gains[case.gain], pairs, pairs.unique())
 plots.label(ax, f"{title}: advantage", case.gain_unit, "")
@@ -240,99 +209,82 @@ plots.label(ax, f"{title}: advantage", case.gain_unit, "")
 
 # %% tags=["nbval-ignore-output"]
 saved = rows.groupby(["by", "kind", "method", "target"], dropna=False)
-saved[["sparsity", "multiply_adds", "skippable"]].mean().round(3)
+saved = saved[["sparsity", "multiply_adds", "skippable"]].mean()
+saved.round(3).astype({"multiply_adds": int})
 
 # %% [markdown]
 # ## What it costs
 #
-# One epoch of the first seed's training, several times in turn: as it is; with the recorder; with the error that LEGC predicts
-# asked for at each window's end as well; the Granger tests of the whole run; and pruned by magnitude to the largest sparsity.
-# Each is divided by plain training in the same round, and the median over the rounds is shown. Energy and carbon come from
-# codecarbon, off the network, with the power grid of the authors' country.
+# One epoch of the first seed's training, several times in turn: as it is; with the recorder; with the error that LEGC
+# predicts asked for at each window's end as well; the Granger tests of the whole run; and pruned by magnitude to the
+# largest sparsity. Each is divided by plain training in the same round, and the median over the rounds is shown. Energy and
+# carbon come from codecarbon, off the network, with the power grid of the authors' country.
 
 # %% tags=["nbval-ignore-output"]
 first = followed[seeds[0]]
-costs = footprint.compare(
-    sparsity.cost_runs(build, task, choices, first, sparsities[-1]), country="IND"
-)
+runs = sparsity.cost_runs(build, task, choices, first, sparsities[-1])
+costs = footprint.compare(runs, country="IND")
 costs["kwh"] = costs.processor_kwh + costs.memory_kwh
 ratios = footprint.ratios(costs, "plain")
-ratios.round(2)
+ratios[["seconds", "processor_seconds", "kwh", "kg"]].round(2)
 
 # %% [markdown]
 # The seconds alone, in every round: how far the dots of a row lie apart is how far the ratio can be trusted.
 
-# %% tags=["nbval-ignore-output"] mystnb={"figure": {"caption": "Seconds over those of plain training in the same round; bar: mean.", "name": "fig-networks-cost"}, "image": {"alt": "One row of dots for each kind of run."}}
+# %% tags=["hide-input", "nbval-ignore-output"] mystnb={"figure": {"caption": "Seconds over those of plain training in the same round; bar: mean.", "name": "fig-networks-cost"}, "image": {"alt": "Rows of dots, one a kind of run."}}
 figure, (ax,) = plots.panels(figsize=(8, 2.8))
 plain = costs[costs.run == "plain"].set_index("repeat")
-plots.dots(
-    ax,
-    costs.seconds / costs.repeat.map(plain.seconds),
-    costs.run,
-    costs.run.unique(),
-    at=1,
-)
+relative = costs.seconds / costs.repeat.map(plain.seconds)
+plots.dots(ax, relative, costs.run, costs.run.unique(), at=1)
 plots.label(ax, f"{title}: wall time", "relative to plain training", "")
 
 # %% [markdown]
 # Rows and advantages are kept in one table, named by the network; beside it lies what was set and what it cost.
 
-# %%
-recorder_bytes, network_bytes = (
-    first.recorder.nbytes,
-    sum(p.nbytes for p in model.parameters()),
-)
-results.save(
-    pd.concat([rows, gains], ignore_index=True), "13_networks", network, protocol, out_dir, data=dataset, seeds=seeds,
-    sparsities=sparsities, draws=draws, recorded_epochs=choices.recorded_epochs, window=choices.window,
-    overlap=choices.overlap, max_lag=choices.max_lag, rate=choices.rate, batch_size=choices.batch_size,
-    recorder_bytes=recorder_bytes, network_bytes=network_bytes, costs=costs.to_dict("records"),
-    power=footprint.power_source(),
-)  # fmt: skip
+# %% tags=["hide-input"]
+table = pd.concat([rows, gains], ignore_index=True)
+names = "recorded_epochs window overlap max_lag rate batch_size"
+set_to = {name: getattr(choices, name) for name in names.split()}
+set_to |= dict(seeds=seeds, sparsities=sparsities, draws=draws)
+held = dict(recorder_bytes=first.recorder.nbytes)
+held["network_bytes"] = sum(p.nbytes for p in model.parameters())
+cost = dict(costs=costs.to_dict("records"), power=footprint.power_source())
+every = dict(data=dataset) | set_to | held | cost
+_ = results.save(table, "13_networks", network, protocol, out_dir, **every)
 
 # %% [markdown]
 # What the ledger judges, one number a seed: by how much LEGC's ranking of single weights beats the others.
 
 # %% tags=["hide-input"]
-ours = gains[(gains.by == "weights") & (gains.method == "LEGC")].assign(
-    nats=-gains.loss
+ours = gains[(gains.by == "weights") & (gains.method == "LEGC")]
+unit = "nats" if network == "transformer" else "points"
+better = ours.assign(nats=-ours.loss).pivot(
+    index="seed", columns="over", values=unit
 )
-better = ours.pivot(
-    index="seed",
-    columns="over",
-    values="nats" if network == "transformer" else "points",
-)
-evidence.save(
-    {f"own_{network}_{over}": better[over] for over in better},
-    "13_networks",
-    network,
-    protocol,
-    out_dir,
-)
+judged = {f"own_{network}_{over}": better[over] for over in better}
+evidence.save(judged, "13_networks", network, protocol, out_dir)
 
 # %% [markdown]
 # The numbers that the text quotes are taken from these tables and from nowhere else.
 
 # %% tags=["hide-input", "nbval-ignore-output"]
-rule, dense = (
-    rows[rows.kind == kind].mean(numeric_only=True) for kind in ("rule", "dense")
-)
-facts = case._asdict() | dict(
-    title=title, data=dataset, n_seeds=len(seeds), n_sparsities=len(sparsities), n_weights=layers.weights.sum(),
-    dense=dense[case.score], rule=rule[case.score], rule_share=100 * rule.sparsity, skippable=100 * rule.skippable,
-    undefined=100 * np.mean([f.undefined for f in followed.values()]), most=100 * sparsities[-1],
-    work=operations.multiply_adds(model, task.X_test[:1]) / 1e6, recorder=recorder_bytes / 1e6,
-    relative=recorder_bytes / network_bytes, power=footprint.power_source(),
-    mwh=1e6 * plain.kwh.median(), mg=1e6 * plain.kg.median(), carbon_pruned=ratios.kg["pruned"],
+rule = rows[rows.kind == "rule"].mean(numeric_only=True)
+facts = case._asdict() | sparsity.quoted(gains, case.gain) | dict(
+    title=title, data=dataset, n_seeds=len(seeds), n_sparsities=len(sparsities),
+    n_weights=layers.weights.sum(), most=100 * most, rule=rule[case.score],
+    dense=rows[rows.kind == "dense"][case.score].mean(),
+    rule_share=100 * rule.sparsity, skippable=100 * rule.skippable,
+    undefined=100 * np.mean([f.undefined for f in followed.values()]),
+    work=operations.multiply_adds(model, task.X_test[:1]) / 1e6,
+    recorder=held["recorder_bytes"] / 1e6, power=footprint.power_source(),
+    relative=held["recorder_bytes"] / held["network_bytes"],
+    mwh=1e6 * plain.kwh.median(), mg=1e6 * plain.kg.median(),
+    time_asked=ratios.seconds["recorded, error asked"],
+    carbon_pruned=ratios.kg["pruned"],
 )  # fmt: skip
-runs = {
-    "recorded": "recorded",
-    "asked": "recorded, error asked",
-    "tests": "tests",
-    "pruned": "pruned",
-}
-facts |= {f"time_{key}": ratios.seconds[run] for key, run in runs.items()}
-results.publish(facts | sparsity.quoted(gains, case.gain))
+for run in ("recorded", "tests", "pruned"):
+    facts[f"time_{run}"] = ratios.seconds[run]
+results.publish(facts)
 
 # %% [markdown]
 # ## What we found
@@ -341,14 +293,11 @@ results.publish(facts | sparsity.quoted(gains, case.gain))
 # {glue:text}`dense:.3g` ({glue:text}`score_unit`; mean of {glue:text}`n_seeds:.0f` seeds). Differences between rankings are
 # in {glue:text}`gain_unit`, over {glue:text}`n_sparsities:.0f` sparsities; {glue:text}`better` zero the first is better.
 #
-# - **Ranking.** By single weights LEGC's ranking differs from random masks by
-#   {glue:text}`LEGC_random_weights_mean:.2f` (95 % interval {glue:text}`LEGC_random_weights_low:.2f` to
-#   {glue:text}`LEGC_random_weights_high:.2f`), and from magnitude by {glue:text}`LEGC_magnitude_weights_mean:.2f`
-#   ({glue:text}`LEGC_magnitude_weights_low:.2f` to {glue:text}`LEGC_magnitude_weights_high:.2f`); magnitude differs
-#   from random masks by {glue:text}`magnitude_random_weights_mean:.2f`.
-# - **Units.** By whole {glue:text}`units` LEGC differs from random ones by {glue:text}`LEGC_random_units_mean:.2f`
-#   ({glue:text}`LEGC_random_units_low:.2f` to {glue:text}`LEGC_random_units_high:.2f`), and magnitude does by
-#   {glue:text}`magnitude_random_units_mean:.2f`.
+# - **Ranking.** By single weights LEGC's ranking differs from random masks by {glue:text}`LEGC_random_weights`, and from
+#   magnitude by {glue:text}`LEGC_magnitude_weights`; magnitude differs from random masks by
+#   {glue:text}`magnitude_random_weights`.
+# - **Units.** By whole {glue:text}`units` LEGC differs from random ones by {glue:text}`LEGC_random_units`, and magnitude
+#   does by {glue:text}`magnitude_random_units`.
 # - **The rule.** Left to itself, at its level of 5 %, it prunes {glue:text}`rule_share:.0f` % of the weights, and the network
 #   ends at a test {glue:text}`score` of {glue:text}`rule:.3g`. No test was possible for {glue:text}`undefined:.1f` % of the
 #   weights.
@@ -358,9 +307,9 @@ results.publish(facts | sparsity.quoted(gains, case.gain))
 #   {glue:text}`relative:.0f` times the network's own weights.
 # - **Savings.** A network pruned to {glue:text}`most:.0f` % trains in {glue:text}`time_pruned:.2f` times the time and for
 #   {glue:text}`carbon_pruned:.2f` times the carbon of the dense one: masks save neither on this machine. The rule's own
-#   masks would let hardware that skips zeros leave out {glue:text}`skippable:.0f` % of the
-#   {glue:text}`work:.2f` million multiply–adds of a sample. One epoch of plain training takes {glue:text}`mwh:.0f` mWh and emits
-#   {glue:text}`mg:.0f` mg of CO₂ equivalent, by a {glue:text}`power`.
+#   masks would let hardware that skips zeros leave out {glue:text}`skippable:.0f` % of the {glue:text}`work:.2f` million
+#   multiply–adds of a sample. One epoch of plain training takes {glue:text}`mwh:.0f` mWh and emits {glue:text}`mg:.0f` mg
+#   of CO₂ equivalent, by a {glue:text}`power`.
 #
 # ```{admonition} What could be wrong with it
 # :class: caution

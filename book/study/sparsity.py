@@ -367,12 +367,9 @@ def advantages(rows):
 
 
 def quoted(gains, quantity):
-    """Means and 95 % intervals of `advantages` by name, as pages quote them: {"LEGC_random_weights_mean": …}."""
-    facts = {}
-    for (method, over, by), part in gains.groupby(["method", "over", "by"]):
-        bounds = zip(("mean", "low", "high"), results.interval(part[quantity]))
-        facts |= {f"{method}_{over}_{by}_{name}": value for name, value in bounds}
-    return facts
+    """`results.interval_text` of `advantages` by name, as pages quote them: {"LEGC_random_weights": "1.20 (…)"}."""
+    groups = gains.groupby(["method", "over", "by"])[quantity]
+    return {"_".join(names): results.interval_text(values) for names, values in groups}
 
 
 def shares_by_layer(followed, amount):

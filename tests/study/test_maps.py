@@ -12,38 +12,33 @@ def protocol(**changes):
     return protocols.get("published", "toy", rate=0.5, init_sd=1.0, **changes)
 
 
-def logistic_map(x, t):
-    return 4 * x * (1 - x)
-
-
-def henon(s, t):
-    x, y = s.unbind(-1)
-    return torch.stack([1 - 1.4 * x**2 + y, 0.3 * x], -1)
-
-
-def lorenz(s, t, h=0.01):
-    def flow(s):
-        x, y, z = s.unbind(-1)
-        return torch.stack([10 * (y - x), x * (28 - z) - y, x * y - 8 / 3 * z], -1)
-
-    a = flow(s)
-    b = flow(s + h / 2 * a)
-    c = flow(s + h / 2 * b)
-    return s + h / 6 * (a + 2 * b + 2 * c + flow(s + h * c))
-
-
 @pytest.mark.parametrize(
     ("step", "start", "steps", "unit", "truth", "tolerance"),
     [
-        (logistic_map, np.random.default_rng(0).uniform(size=(200, 1)), 1500, 1, np.log(2), 0.01),
-        (henon, np.random.default_rng(0).uniform(-0.1, 0.1, (200, 2)), 1500, 1, 0.419, 0.02),
-        (lorenz, np.random.default_rng(0).normal(size=(100, 3)) + [0, 0, 20], 2000, 0.01, 0.906, 0.03),
+        (maps.logistic, np.random.default_rng(0).uniform(size=(200, 1)), 1500, 1, np.log(2), 0.01),
+        (maps.henon, np.random.default_rng(0).uniform(-0.1, 0.1, (200, 2)), 1500, 1, 0.419, 0.02),
+        (maps.lorenz, np.random.default_rng(0).normal(size=(100, 3)) + [0, 0, 20], 2000, 0.03, 0.906, 0.05),
     ],
     ids=["logistic", "henon", "lorenz"],
 )
 def test_tangent_exponents_of_known_maps(step, start, steps, unit, truth, tolerance):
     found = maps.tangent_lyapunov(step, start, steps, discard=300)
     assert found.shape == (len(start),) and abs(found.mean() / unit - truth) < tolerance * truth
+
+
+def test_followed_states_start_where_they_are_put_and_see_the_time():
+    states = maps.follow(lambda s, t: s + t, np.zeros((2, 1)), 3, 6)
+    assert states.shape == (4, 2, 1) and states[:, 0, 0].tolist() == [0, 3, 7, 12]
+    for step, dim in maps.CHAOTIC.values():
+        assert np.isfinite(maps.follow(step, np.full((5, dim), 0.1), 0, 50)).all()
+
+
+def test_the_largest_eigenvalue_is_that_of_the_hessian():
+    A = torch.tensor([[2.0, 1.0], [1.0, -5.0]], dtype=torch.float64)
+    found = maps.largest_eigenvalue(lambda s: s @ A, np.ones((3, 2)))
+    expected = min(np.linalg.eigvalsh(A))  # of largest modulus
+    np.testing.assert_allclose(found, expected)
+    assert np.isnan(maps.largest_eigenvalue(lambda s: 0 * s, np.ones((1, 2)))).all()
 
 
 def test_the_tangent_exponent_of_a_linear_map_is_its_largest_eigenvalue():
@@ -66,7 +61,7 @@ def test_the_tangent_exponent_of_a_linear_map_is_its_largest_eigenvalue():
 )
 def test_a_map_that_cannot_be_followed_is_refused(changes, message):
     with pytest.raises(ValueError, match=message):
-        maps.tangent_lyapunov(**(dict(step=logistic_map, state=[0.3], n_steps=5) | changes))
+        maps.tangent_lyapunov(**(dict(step=maps.logistic, state=[0.3], n_steps=5) | changes))
 
 
 @pytest.mark.parametrize("loss", ["mean", "sum"])

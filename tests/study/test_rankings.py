@@ -3,6 +3,7 @@
 from itertools import product
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from hypothesis import given
@@ -131,6 +132,28 @@ def test_effective_masks_hold_exactly_the_weights_on_a_path(seed, share):
                 found[o, i] = True
     expected = np.concatenate([found.ravel() for found in on_a_path])
     assert np.array_equal(rankings.effective_masks(mask, layers)[0], expected)
+
+
+def test_scores_by_unit_are_means_over_what_enters_and_leaves_it():
+    scores = np.array([[1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 10.0, 20.0]])  # inputs 3, hidden units 2, one output
+    mean = [(1 + 2 + 3 + 10) / 4, (4 + 5 + 6 + 20) / 4]
+    found = rankings.by_unit(scores, (3, 2, 1))
+    np.testing.assert_allclose(found[0], [*[mean[0]] * 3, *[mean[1]] * 3, *mean], atol=1e-7)
+    assert found[0, 0] < found[0, 1] < found[0, 2]
+
+
+def test_masks_are_trained_together_as_they_are_alone():
+    split, layers = toy(2), (3, 2, 1)
+    protocol = protocols.get(PROTOCOL, recorded_epochs=3, extra_epochs=0)
+    n = training.count_weights(layers)
+    masks = {("dense", 0.0, 0): np.ones((2, n), bool), ("half", 0.5, 1): np.tile(np.arange(n) % 2 == 0, (2, 1))}
+    rows, runs = rankings.retrain(split, 2, [4, 5], protocol, masks)
+    assert list(rows.seed) == [4, 4, 5, 5] and list(rows.method) == ["dense", "half"] * 2
+    assert (
+        runs.layers == layers and rows.sparsity.tolist() == [0, 0.5, 0, 0.5] and (rows.effective >= rows.sparsity).all()
+    )
+    alone, _ = rankings.retrain(split, 2, [5], protocol, {("half", 0.5, 1): masks["half", 0.5, 1][:1]})
+    pd.testing.assert_series_equal(alone.iloc[0], rows.iloc[3], check_names=False)
 
 
 # masks that stand against LEGC's

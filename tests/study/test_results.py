@@ -69,6 +69,13 @@ def test_interval_is_scipys_t_interval_and_skips_nan():
     assert np.isnan(results.interval([1.0])[1:]).all() and np.isnan(results.interval([])).all()
 
 
+def test_intervals_have_a_row_a_group():
+    values = pd.Series([1.0, 3.0, 5.0], index=["b", "b", "a"])
+    found = results.intervals(values.groupby(level=0, sort=False))
+    assert list(found.index) == ["b", "a"] and list(found) == ["mean", "low", "high"]
+    assert tuple(found.loc["b"]) == results.interval([1, 3]) and np.isnan(found.low["a"])
+
+
 def test_share_beaten_counts_ties_half():
     assert results.share_beaten(2, [1, 2, 2, 3]) == 0.5
     assert results.share_beaten(4, [1, 2]) == 1 and results.share_beaten(0, [1, 2]) == 0

@@ -47,3 +47,11 @@ def test_toda_yamamoto_refuses_what_cannot_be_tested(changes, message):
         toda_yamamoto.toda_yamamoto(
             **(dict(target=rng.normal(size=60), series=rng.normal(size=(60, 2)), lag=1) | changes)
         )
+
+
+def test_random_walks_are_not_stationary_and_noise_is():
+    noise = np.random.default_rng(6).normal(size=(300, 20))
+    walks = noise.cumsum(axis=0)
+    assert (toda_yamamoto.not_stationary(walks) > 0.8).all() and (toda_yamamoto.not_stationary(noise) < 0.2).all()
+    still = np.hstack([walks, np.ones((300, 30))])  # constant series are no evidence of either
+    np.testing.assert_array_equal(toda_yamamoto.not_stationary(still), toda_yamamoto.not_stationary(walks))
