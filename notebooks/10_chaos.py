@@ -49,8 +49,8 @@ dataset: str = "cancer"  # cancer, titanic, banknote, iris, iris3f, vowel, wine,
 protocol: str = "published"  # published (the paper, oddities included) or corrected
 seeds: list = [0, 1]  # whole numbers; one network a seed
 window: int = None  # iterates a window of the full run; None: the data set's own
-overlap: float = None  # share of a window the next one repeats; None: the protocol's
-out_dir: str = "results"  # folder for the rows (CSV) and their provenance (JSON)
+overlap: float = None  # share of a window in the next one; None: the protocol's
+out_dir: str = "results"  # folder for the rows (CSV) and where they came from (JSON)
 
 # %%
 from study import parameters

@@ -48,10 +48,10 @@ protocol: str = "published"  # published (the paper, oddities included) or corre
 seeds: list = [0, 1]  # whole numbers; one network a seed
 draws: int = 10  # runs whose error serves as a placebo
 window: int = None  # iterates a window of the full run; None: the data set's own
-overlap: float = None  # share of a window the next one repeats; None: the protocol's
-max_lag: int = None  # largest lag of the full run's test, in windows; None: its own
+overlap: float = None  # share of a window in the next one; None: the protocol's
+max_lag: int = None  # largest lag of the full run, windows; None: the data set's own
 alpha: float = None  # level of LEGC's test; None: the protocol's
-out_dir: str = "results"  # folder for the rows (CSV) and their provenance (JSON)
+out_dir: str = "results"  # folder for the rows (CSV) and where they came from (JSON)
 
 # %%
 from study import parameters

@@ -47,9 +47,9 @@ protocol: str = "published"  # published (the paper, oddities included) or corre
 seeds: list = [0, 1]  # whole numbers; one network a seed
 draws: int = 10  # random masks a seed and sparsity; runs that give placebo errors
 window: int = None  # iterates a window of the full run; None: the data set's own
-overlap: float = None  # share of a window the next one repeats; None: the protocol's
-max_lag: int = None  # largest lag of the full run's test, in windows; None: its own
-out_dir: str = "results"  # folder for the rows (CSV) and their provenance (JSON)
+overlap: float = None  # share of a window in the next one; None: the protocol's
+max_lag: int = None  # largest lag of the full run, windows; None: the data set's own
+out_dir: str = "results"  # folder for the rows (CSV) and where they came from (JSON)
 
 # %%
 from study import parameters

@@ -59,9 +59,9 @@ sparsities: list = [0.5, 0.9]  # shares of the weights to prune, rising
 draws: int = 1  # random masks a seed and sparsity
 recorded_epochs: int = 3  # epochs of every training
 window: int = 20  # iterates a window of the full run; None: the data set's own
-overlap: float = None  # share of a window the next one repeats; None: the protocol's
-max_lag: int = 5  # largest lag of the test, in windows; None: the data set's own
-out_dir: str = "results"  # folder for the rows (CSV) and their provenance (JSON)
+overlap: float = None  # share of a window in the next one; None: the protocol's
+max_lag: int = 5  # largest lag of the full run, windows; None: the data set's own
+out_dir: str = "results"  # folder for the rows (CSV) and where they came from (JSON)
 
 # %% [markdown]
 # The parameters are checked before any work: a value that cannot work stops the run with a message that names what is
