@@ -17,8 +17,8 @@
 # A system is chaotic if two copies of it that start almost alike drift apart exponentially fast. The rate at which they do
 # is the Lyapunov exponent, in nats per iterate: above zero the distance grows, below zero it shrinks. LEGC does not follow
 # two copies. It reads an exponent off the series of a single weight, window by window, with an estimator that was made for
-# long records of one chaotic system. [Chapter 2](02_windowed_le.ipynb) applied it to every weight, and to white noise,
-# which has no such law at all.
+# records of one chaotic system that runs on. [Chapter 2](02_windowed_le.ipynb) applied it to every weight, and to white
+# noise, which has no such law at all.
 #
 # Two questions are left. Is there *any* setting of the estimator that tells weights from noise of the same shape? And is
 # training chaotic in truth, whatever an estimator says?

@@ -128,7 +128,7 @@ def rules(target, series):
 # ## Asked about the wrong error
 #
 # Every rule gets each weight's exponents with the network's own error, and then with what must not matter: the errors of
-# other runs; its own error shifted by half the run, so that causes would come after effects; its own error with random
+# other runs; its own error shifted by half the run, so that no window meets its own error; its own error with random
 # phases, which keeps its spectrum and nothing else; the exponents shuffled in time; and a null that has the exponents'
 # trend and noise like theirs, but is drawn by us. An honest test at level $\alpha$ says "causal" in a share $\alpha$ of all
 # but the first.

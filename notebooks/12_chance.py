@@ -98,10 +98,10 @@ scores["PT"] = surprise(partial.pvalues)
 
 # %% [markdown]
 # The rankings of others need no test. *Magnitude* goes by the size of a weight after training, over all weights or, further
-# down, layer by layer; it is the oldest of all and hard to beat. SNIP {cite}`lee2019` asks at the initial weights, before any
-# training, how much the loss would notice a weight: its score is the weight times the gradient of the loss. GraSP
-# {cite}`wang2020` asks how much the gradient itself would, so that what is left can still be trained. Both see each training
-# sample once. All scores are arrays of one row a seed, and higher is better.
+# down, layer by layer; it is the oldest of all and asks for nothing but a trained network. SNIP {cite}`lee2019` asks at the
+# initial weights, before any training, how much the loss would notice a weight: its score is the weight times the gradient
+# of the loss. GraSP {cite}`wang2020` asks how much the gradient itself would, so that what is left can still be trained.
+# Both see each training sample once. All scores are arrays of one row a seed, and higher is better.
 
 # %%
 scores["magnitude"] = np.abs(w)
