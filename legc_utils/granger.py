@@ -14,7 +14,7 @@ import numpy as np
 from numba import get_num_threads, njit, prange
 from scipy import special
 
-from legc_utils.protocols import check_choices, check_finite, check_whole
+from legc_utils.protocols import check_choices, check_finite, check_whole, numbers
 
 _BLOCK = 64  # series worked on together: long enough for vector code to pay, short enough for the cache
 _CONDITION = 1e-4  # below this share of independent variance, sums of products are not trusted
@@ -198,7 +198,7 @@ def granger_pvalues(target, series, max_lag=14, test="ssr_chi2test"):
     perfect fit, a series with NaN, or too few observations (n_windows must exceed 3·lag + 1).
     Raises ValueError for an unknown test, max_lag < 1, shapes that do not fit, or a target that is not finite.
     """
-    target, series = np.asarray(target, dtype=np.float64), np.asarray(series, dtype=np.float64)
+    target, series = numbers(target=target), numbers(series=series)
     check_choices(test=test)
     check_whole(max_lag=max_lag)
     if target.ndim != 1 or series.ndim != 2 or len(target) != len(series):

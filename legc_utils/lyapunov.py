@@ -11,7 +11,7 @@ from collections import namedtuple
 import numpy as np
 from numba import njit, prange
 
-from legc_utils.protocols import check_finite, check_whole, is_whole
+from legc_utils.protocols import check_finite, check_limits, check_whole, is_whole, numbers
 
 STATIC_RANGE = 1e-5  # LE_window.m: a window that moves less than this has LE 0
 _SHIFTS, _MOST_SHIFTS = 8, 16  # places in sorted order that are compared for all points together, at a time and in all
@@ -244,15 +244,13 @@ def check_window(window, overlap=0.0, emb_dim=2, lag=1, min_tsep=0, steps=3):
     if not is_whole(window, least):
         given = f"emb_dim={emb_dim}, lag={lag}, min_tsep={min_tsep} and steps={steps}"
         raise ValueError(f"window={window!r} is not allowed; with {given} give a whole number of at least {least}")
-    if not 0 <= overlap < 1:
-        raise ValueError(f"overlap={overlap!r} is not allowed; give a share from 0 up to, not including, 1")
+    check_limits(overlap=overlap)
 
 
 def _kernel_choices(window, overlap, decimals=None, emb_dim=2, lag=1, min_tsep=0, steps=3):
     """What `_exponents` takes behind its starts, checked."""
     check_window(window, overlap, emb_dim, lag, min_tsep, steps)
-    if not (decimals is None or is_whole(decimals, 0)):
-        raise ValueError(f"decimals={decimals!r} is not allowed; give None or a whole number of at least 0")
+    check_limits(decimals=decimals)
     return window, emb_dim, lag, min_tsep, steps, 0.0 if decimals is None else 10.0**decimals
 
 
@@ -292,7 +290,7 @@ def divergence(windows, emb_dim=2, lag=1, min_tsep=0, steps=3):
     >>> bool(abs(S[1] - S[0] - np.log(2)) < 0.05)  # the logistic map's exponent is ln 2
     True
     """
-    windows = np.ascontiguousarray(np.atleast_2d(windows), dtype=np.float64)
+    windows = np.ascontiguousarray(np.atleast_2d(numbers(windows=windows)))
     if windows.ndim != 2:
         raise ValueError(f"windows has shape {windows.shape}; allowed: (n_windows, length)")
     check_window(windows.shape[1], 0.0, emb_dim, lag, min_tsep, steps)
@@ -397,7 +395,7 @@ def windowed_lyapunov(trajectory, window=200, overlap=0.1, **divergence_kwargs):
     white noise is positive in every window.
     """
     choices = _kernel_choices(window, overlap, **divergence_kwargs)
-    trajectory = np.ascontiguousarray(trajectory, dtype=np.float64)
+    trajectory = np.ascontiguousarray(numbers(trajectory=trajectory))
     if trajectory.ndim != 2:
         raise ValueError(f"trajectory has shape {trajectory.shape}; allowed: (n_steps, n_weights)")
     starts = window_ends(len(trajectory), window, overlap, needed=True) - (window - 1)

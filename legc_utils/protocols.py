@@ -4,7 +4,7 @@ Two columns of a table differ only in the named fields of two protocols. `publis
 is silent, what its released code did, oddities included; `corrected` is what a careful statistician would do instead.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -15,6 +15,8 @@ DATASETS = ("cancer", "titanic", "banknote", "iris", "iris3f", "vowel", *IMAGES,
 PROTOCOLS = ("published", "corrected")
 VARIANTS = ("FT", "PT")
 CHOICES = {
+    "protocol": PROTOCOLS,
+    "variant": VARIANTS,
     "scaling": ("none", "sample", "feature", "minmax", "train"),
     "output": ("sigmoid", "softmax"),
     "init": ("normal", "torch"),
@@ -26,26 +28,73 @@ CHOICES = {
     "rule": ("noncausal", "causal"),
     "correction": (None, "bonferroni", "fdr_bh", "fdr_by"),
     "candidates": ("all", "after_first"),
+    "combine": ("stouffer", "fisher", "pearson", "tippett", "mudholkar_george"),  # of scipy.stats.combine_pvalues
+    **dict.fromkeys(("stratify", "uci_iris", "shuffle", "difference"), (False, True)),
+}
+
+
+def is_whole(value, least=1, most=np.inf):
+    """Whether a value is a whole number (a bool is none) from `least` to `most`."""
+    return isinstance(value, int | np.integer) and not isinstance(value, bool) and least <= value <= most
+
+
+def is_number(value):
+    """Whether a value is a finite number (a bool is none)."""
+    real = isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
+    return real and abs(value) < np.inf
+
+
+_DECIMALS = "None or a whole number from 0 to 22", lambda v: v is None or is_whole(v, 0, 22)  # 1e23 is not exact
+LIMITS = {  # what is allowed, and whether a value is that
+    "alpha": ("a level between 0 and 1", lambda v: is_number(v) and 0 < v < 1),
+    "overlap": ("a share from 0 up to, not including, 1", lambda v: is_number(v) and 0 <= v < 1),
+    "rate": ("a positive number", lambda v: is_number(v) and v > 0),
+    "init_sd": ("a number of at least 0", lambda v: is_number(v) and v >= 0),
+    "benchmark": ("a number", is_number),
+    "decimals": _DECIMALS,
+    "p_decimals": _DECIMALS,
 }
 
 
 def check_choices(**choices):
     """Raise ValueError, naming the value and what is allowed, unless every choice is one of `CHOICES`."""
     for name, value in choices.items():
-        if value not in CHOICES[name]:
+        if not isinstance(value, str | bool | None) or value not in CHOICES[name]:
             raise ValueError(f"{name}={value!r} is unknown; allowed: {', '.join(map(str, CHOICES[name]))}")
 
 
-def is_whole(value, least=1):
-    """Whether a value is a whole number (a bool is none) of at least `least`."""
-    return isinstance(value, int | np.integer) and not isinstance(value, bool) and value >= least
-
-
-def check_whole(least=1, **numbers):
-    """Raise ValueError, naming the value, unless every number is whole and at least `least`."""
+def check_limits(**numbers):
+    """Raise ValueError, naming the value and what is allowed, unless every number is within its `LIMITS`."""
     for name, value in numbers.items():
-        if not is_whole(value, least):
-            raise ValueError(f"{name}={value!r} is not allowed; give a whole number of at least {least}")
+        what, fits = LIMITS[name]
+        if not fits(value):
+            raise ValueError(f"{name}={value!r} is not allowed; give {what}")
+
+
+def check_whole(least=1, optional=False, **numbers):
+    """Raise ValueError, naming the value, unless every number is whole and at least `least`, or None if `optional`."""
+    for name, value in numbers.items():
+        if not (is_whole(value, least) or (optional and value is None)):
+            what = f"{'None or ' * optional}a whole number of at least {least}"
+            raise ValueError(f"{name}={value!r} is not allowed; give {what}")
+
+
+def whole_list(least=1, **lists):
+    """One whole number, or a sequence of them, as a list of int. Raises ValueError that names anything else."""
+    ((name, values),) = lists.items()
+    found = np.asarray(values, dtype=object)
+    if found.ndim > 1 or not found.size or not all(is_whole(v, least) for v in found.flat):
+        raise ValueError(f"{name}={values!r} is not allowed; give one or more whole numbers of at least {least}")
+    return [int(v) for v in found.flat]
+
+
+def numbers(**arrays):
+    """An array as float64. Raises ValueError that names it if it holds anything but numbers."""
+    ((name, values),) = arrays.items()
+    try:
+        return np.asarray(values, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{name} is no array of numbers ({error}); allowed: finite numbers") from None
 
 
 def check_finite(**arrays):
@@ -120,12 +169,16 @@ class Protocol:
     candidates: str = "all"  # which layers' weights may be pruned; after_first: all layers but the first
 
     def __post_init__(self):
-        check_choices(**{name: getattr(self, name) for name in CHOICES})
+        given = {field.name: (field.type, getattr(self, field.name)) for field in fields(self)}
+        check_choices(**{name: value for name, (_, value) in given.items() if name in CHOICES})
+        check_limits(**{name: value for name, (_, value) in given.items() if name in LIMITS})
+        for name, (kind, value) in given.items():
+            if kind is int:
+                check_whole(0 if name in ("extra_epochs", "min_tsep") else 1, **{name: value})
 
     def of(self, variant):
         """What FT and PT do differently: `Settings`. Raises ValueError for another variant."""
-        if variant not in VARIANTS:
-            raise ValueError(f"variant={variant!r} is unknown; allowed: {', '.join(VARIANTS)}")
+        check_choices(variant=variant)
         if variant == "FT":
             return Settings(self.recorded_epochs, self.window, self.steps, self.max_lag)
         return Settings(self.partial_epochs, self.partial_window, self.partial_steps, self.partial_max_lag)
@@ -177,8 +230,7 @@ def get(protocol="published", dataset="", **changes):
     """
     if isinstance(protocol, Protocol):
         return replace(protocol, **changes)
-    if protocol not in PROTOCOLS:
-        raise ValueError(f"protocol={protocol!r} is unknown; allowed: {', '.join(PROTOCOLS)}")
+    check_choices(protocol=protocol)
     fields = {"dataset": dataset} | _PUBLISHED.get(dataset, {})
     if protocol == "corrected":
         fields |= _CORRECTED

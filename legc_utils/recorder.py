@@ -20,7 +20,7 @@ def bytes_per_weight(window, n_windows, dtype=np.float32):
     return window * np.dtype(dtype).itemsize + 8 * n_windows
 
 
-def _parameters(model):
+def named_parameters(model):
     """Name -> (module, name in it, parameter), each parameter once; a pruned one goes by the name it had before."""
     found = {}
     for full, parameter in model.named_parameters():
@@ -33,8 +33,8 @@ def _parameters(model):
 
 
 def _choose(model, parameters):
-    """What of `_parameters` the user asked for."""
-    known = _parameters(model)
+    """What of `named_parameters` the user asked for."""
+    known = named_parameters(model)
     if parameters is None:
         return {n: v for n, v in known.items() if v[2].ndim >= 2 and v[2].is_floating_point()}
     if isinstance(parameters, str) or not isinstance(parameters, Iterable):
@@ -129,7 +129,7 @@ class LEGCRecorder:
             warnings.warn(f"frozen, and so not followed: {', '.join(self.skipped)}", stacklevel=2)
         chosen = {n: v for n, v in chosen.items() if n not in self.skipped}
         if not chosen:
-            has = f"{', '.join(_parameters(model)) or 'no parameters'}, frozen: {', '.join(self.skipped) or 'none'}"
+            has = f"{', '.join(named_parameters(model)) or 'no parameters'}, frozen: {', '.join(self.skipped) or 'none'}"
             raise ValueError(f"parameters={parameters!r} leaves nothing to follow; the model has: {has}")
         self.names = list(chosen)
         self._where = [chosen[n][:2] for n in self.names]

@@ -13,8 +13,7 @@ from legc_utils import granger, lyapunov, protocols, training
 
 def check_rule(alpha, rule, correction=None):
     """Raise ValueError, naming the value and what is allowed, unless `legc_mask` can follow these choices."""
-    if not 0 < alpha < 1:
-        raise ValueError(f"alpha={alpha!r} is not allowed; give a level between 0 and 1")
+    protocols.check_limits(alpha=alpha)
     protocols.check_choices(rule=rule, correction=correction)
 
 
@@ -34,7 +33,7 @@ def legc_mask(pvalues, alpha=0.05, rule="noncausal", correction=None):
     Raises ValueError for p-values outside [0, 1], or an unknown rule or correction.
     """
     check_rule(alpha, rule, correction)
-    p = np.atleast_2d(np.asarray(pvalues, dtype=np.float64))
+    p = np.atleast_2d(protocols.numbers(pvalues=pvalues))
     if p.ndim != 2 or p.size == 0:
         raise ValueError(f"pvalues has shape {np.shape(pvalues)}; allowed: (n_weights,) or (max_lag, n_weights)")
     defined = ~np.isnan(p)
@@ -50,6 +49,7 @@ def horizon(split, protocol, variant="FT"):
 
     Raises ValueError for an unknown variant, a window that does not fit the run, or too few windows for max_lag.
     """
+    protocol = protocols.get(protocol, split.name)
     chosen = protocol.of(variant)
     lyapunov.check_window(chosen.window, protocol.overlap, steps=chosen.steps, **protocol.embedding)
     n_rows = chosen.epochs * -(-len(split.X_train) // protocol.batch_size) + 1
@@ -92,7 +92,7 @@ def find_masks(split, hidden, seeds, protocol="published", variant="FT", initial
     n_weights = training.count_weights(layers)
     first = layers[0] * layers[1] if protocol.candidates == "after_first" else 0
     candidates, n_candidates = slice(first, n_weights), n_weights - first
-    seeds = list(np.atleast_1d(seeds))
+    seeds = protocols.whole_list(0, seeds=seeds)
     stream = lyapunov.StreamingLyapunov(
         len(seeds) * n_candidates, look.window, protocol.overlap, decimals=protocol.decimals,
         steps=look.steps, **protocol.embedding,

@@ -13,7 +13,7 @@ from numba import njit, prange
 from sklearn.metrics import f1_score
 
 from legc_utils import protocols
-from legc_utils.protocols import check_finite, check_whole, is_whole
+from legc_utils.protocols import check_finite, check_whole, is_number, numbers, whole_list
 
 _PIECE = 2**22  # weights handed to `record` at a time: 32 MiB, whatever the length of the run
 
@@ -74,11 +74,8 @@ def layer_sizes(split, hidden):
 
     Raises ValueError if `hidden` is not a positive int or a sequence of them.
     """
-    hidden = tuple(np.atleast_1d(np.asarray(hidden)))
-    if not hidden or not all(map(is_whole, hidden)):
-        raise ValueError(f"hidden={hidden!r} is not allowed; give one positive whole number per hidden layer")
-    n_classes = len(split.class_names)
-    return (split.X_train.shape[1], *map(int, hidden), 1 if n_classes == 2 else n_classes)
+    hidden, n_classes = whole_list(hidden=hidden), len(split.class_names)
+    return (split.X_train.shape[1], *hidden, 1 if n_classes == 2 else n_classes)
 
 
 def count_weights(layers):
@@ -261,9 +258,10 @@ class _ByBatch:
 
 def _members(seeds, masks, perturb, n_weights):
     """Cross seeds, masks and twins: (members, masks (M, n_weights) or (M, 0), offsets (M, n_weights))."""
-    if np.isscalar(perturb):
+    if is_number(perturb):
         perturb = np.vstack([np.zeros(n_weights), perturb * np.eye(n_weights)])
-    offsets = np.zeros((1, n_weights)) if perturb is None else np.asarray(perturb, dtype=np.float64)
+    offsets = np.zeros((1, n_weights)) if perturb is None else numbers(perturb=perturb)
+    check_finite(perturb=offsets)
     if offsets.ndim != 2 or offsets.shape[1] != n_weights:
         raise ValueError(f"perturb has shape {offsets.shape}; allowed: a number, or (n_twins, {n_weights})")
     keep = np.ones((len(seeds), 1, n_weights), bool) if masks is None else np.asarray(masks)
@@ -314,9 +312,7 @@ def train_ensemble(
     check_finite(**{"split.X_train": split.X_train, "split.X_test": split.X_test})
     if not np.isin([*split.y_train, *split.y_test], range(len(split.class_names))).all():
         raise ValueError(f"split holds labels outside its classes; allowed: 0 to {len(split.class_names) - 1}")
-    if not np.size(seeds) or not np.issubdtype(np.asarray(seeds).dtype, np.integer):
-        raise ValueError(f"seeds={seeds!r} is not allowed; give at least one whole number")
-    seeds = [int(s) for s in np.atleast_1d(seeds)]
+    seeds = whole_list(0, seeds=seeds)
     if not (record is None or callable(record) or record == "weights"):
         raise ValueError(f"record={record!r} is not allowed; give None, 'weights' or a callable")
     if protocol.batch_size == 1 and (protocol.output != "sigmoid" or protocol.shuffle):
@@ -324,10 +320,11 @@ def train_ensemble(
     epochs = protocol.recorded_epochs + protocol.extra_epochs if epochs is None else epochs
     check_whole(epochs=epochs)
     per_epoch = -(-len(split.X_train) // protocol.batch_size)
-    rows = np.asarray(rows if np.size(rows) else np.empty(0, int))
-    wrong = rows[(rows < 0) | (rows > epochs * per_epoch) | (rows != rows.astype(int))]
+    rows = np.atleast_1d(numbers(rows=rows))
+    wrong = rows[(rows < 0) | (rows > epochs * per_epoch) | (rows % 1 != 0)]
     if wrong.size:
         raise ValueError(f"rows holds {wrong[0]}; allowed: whole numbers from 0 to {epochs * per_epoch}, the last one")
+    rows = rows.astype(int)
     members, keep, offsets = _members(seeds, masks, perturb, count_weights(layers))
 
     if initial is None:
@@ -335,6 +332,7 @@ def train_ensemble(
     shapes = (len(seeds), count_weights(layers)), (len(seeds), sum(layers[1:]))
     if (np.shape(initial[0]), np.shape(initial[1])) != shapes:
         raise ValueError(f"initial has shapes {tuple(map(np.shape, initial))}; allowed: {shapes}")
+    check_finite(**{"initial[0]": initial[0], "initial[1]": initial[1]})
     of_seed = np.repeat(np.arange(len(seeds)), len(members) // len(seeds))
     start_w = (initial[0][of_seed] + offsets) * (keep if keep.size else 1.0)
     start_b = np.array(initial[1], dtype=np.float64)[of_seed]
@@ -356,7 +354,7 @@ def train_ensemble(
     elif record is not None:
         record(w[None])
     at_epoch = {k * per_epoch: k - 1 for k in range(1, epochs + 1)}
-    read, as_asked = np.unique(rows.astype(int), return_inverse=True)
+    read, as_asked = np.unique(rows, return_inverse=True)
     at_row = {int(row): i for i, row in enumerate(read)}
     errors, accuracy = np.empty((2, len(read), len(members))), np.empty((2, epochs, len(members)))
     labels = np.empty((epochs, len(members), len(split.y_test)), np.int8)
