@@ -76,8 +76,7 @@ def files(name):
 
     Raises ValueError for an unknown name.
     """
-    if not isinstance(name, str) or name not in protocols.DATASETS:
-        raise ValueError(f"dataset={name!r} is unknown; allowed: {', '.join(protocols.DATASETS)}")
+    protocols.check(dataset=name)
     rows = SOURCES[(SOURCES.dataset == name) & (SOURCES.file != "")]
     return list(rows[["file", "sha256", "url"]].itertuples(index=False, name=None))
 
@@ -185,7 +184,7 @@ def load(name, protocol="published", seed=0):
     forced on us.
     """
     files(name)  # or it is unknown
-    protocols.check_whole(0, seed=seed)
+    protocols.check(seed=seed)
     protocol = protocols.get(protocol, name)
     X, y, features, classes = _raw(name, protocol.uci_iris)
     X, y = np.asarray(X, dtype=np.float64), np.asarray(y, dtype=np.int64)

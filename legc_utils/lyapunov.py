@@ -11,7 +11,7 @@ from collections import namedtuple
 import numpy as np
 from numba import njit, prange
 
-from legc_utils.protocols import check_finite, check_limits, check_whole, is_whole, numbers
+from legc_utils.protocols import check, check_finite, is_whole, numbers
 
 STATIC_RANGE = 1e-5  # LE_window.m: a window that moves less than this has LE 0
 _SHIFTS, _MOST_SHIFTS = 8, 16  # places in sorted order that are compared for all points together, at a time and in all
@@ -238,19 +238,17 @@ def _exponents(series, starts, window, emb_dim, lag, min_tsep, steps, factor):
 
 def check_window(window, overlap=0.0, emb_dim=2, lag=1, min_tsep=0, steps=3):
     """Raise ValueError, naming the value and what is allowed, unless these choices can give an exponent."""
-    check_whole(emb_dim=emb_dim, lag=lag, steps=steps)
-    check_whole(0, min_tsep=min_tsep)
+    check(overlap=overlap, emb_dim=emb_dim, lag=lag, min_tsep=min_tsep, steps=steps)
     least = (emb_dim - 1) * lag + steps + min_tsep + 2  # room for two points that may be neighbours
     if not is_whole(window, least):
         given = f"emb_dim={emb_dim}, lag={lag}, min_tsep={min_tsep} and steps={steps}"
         raise ValueError(f"window={window!r} is not allowed; with {given} give a whole number of at least {least}")
-    check_limits(overlap=overlap)
 
 
 def _kernel_choices(window, overlap, decimals=None, emb_dim=2, lag=1, min_tsep=0, steps=3):
     """What `_exponents` takes behind its starts, checked."""
     check_window(window, overlap, emb_dim, lag, min_tsep, steps)
-    check_limits(decimals=decimals)
+    check(decimals=decimals)
     return window, emb_dim, lag, min_tsep, steps, 0.0 if decimals is None else 10.0**decimals
 
 
@@ -326,7 +324,7 @@ class StreamingLyapunov:
 
     @property
     def n_windows(self):
-        return len(self._exponents)
+        return max(0, (self.seen - self.window) // self.stride + 1)
 
     @property
     def nbytes(self):
@@ -338,6 +336,7 @@ class StreamingLyapunov:
         if weights.ndim != 2 or weights.shape[1] != self._ring.shape[1]:
             raise ValueError(f"weights has shape {weights.shape}; allowed: (n_steps, {self._ring.shape[1]})")
         check_finite(trajectory=weights)
+        self._complete()
         while len(weights):
             to_end = self.to_window_end()
             slot = self.seen % self.window
@@ -345,9 +344,13 @@ class StreamingLyapunov:
             self._ring[slot : slot + n] = weights[:n]
             self.seen += n
             weights = weights[n:]
-            if n == to_end:
-                start = np.array([self.seen % self.window])
-                self._exponents.append(_exponents(self._ring, start, *self._choices)[0])
+            self._complete()
+
+    def _complete(self):
+        """Exponents of a window that has just ended, unless they are there: Ctrl-C may have come before they were."""
+        if len(self._exponents) < self.n_windows:
+            start = np.array([self.seen % self.window])
+            self._exponents.append(_exponents(self._ring, start, *self._choices)[0])
 
     def to_window_end(self):
         """How many more iterates complete the next window."""
@@ -357,6 +360,7 @@ class StreamingLyapunov:
 
     def result(self):
         """Exponents of all whole windows so far, float64 (n_windows, n_weights), in nats per iterate."""
+        self._complete()
         return np.array(self._exponents).reshape(-1, self._ring.shape[1])
 
     def state_dict(self):

@@ -4,6 +4,7 @@ Two columns of a table differ only in the named fields of two protocols. `publis
 is silent, what its released code did, oddities included; `corrected` is what a careful statistician would do instead.
 """
 
+from collections.abc import Hashable
 from dataclasses import dataclass, fields, replace
 from typing import NamedTuple
 
@@ -15,6 +16,7 @@ DATASETS = ("cancer", "titanic", "banknote", "iris", "iris3f", "vowel", *IMAGES,
 PROTOCOLS = ("published", "corrected")
 VARIANTS = ("FT", "PT")
 CHOICES = {
+    "dataset": DATASETS,
     "protocol": PROTOCOLS,
     "variant": VARIANTS,
     "scaling": ("none", "sample", "feature", "minmax", "train"),
@@ -40,52 +42,42 @@ def is_whole(value, least=1, most=np.inf):
 
 def is_number(value):
     """Whether a value is a finite number (a bool is none)."""
-    real = isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
-    return real and abs(value) < np.inf
+    return is_whole(value, -np.inf) or (isinstance(value, float | np.floating) and abs(value) < np.inf)
 
 
-_DECIMALS = "None or a whole number from 0 to 22", lambda v: v is None or is_whole(v, 0, 22)  # 1e23 is not exact
-LIMITS = {  # what is allowed, and whether a value is that
+def _are_whole(values, least):
+    values = np.asarray(values, dtype=object)
+    return values.ndim < 2 and values.size > 0 and all(is_whole(v, least) for v in values.flat)
+
+
+_DECIMALS = "None or a whole number of at least 0 and at most 22"  # a larger power of ten is not exact in float64
+LIMITS = {  # of what is no choice: what is allowed, and whether a value is that
     "alpha": ("a level between 0 and 1", lambda v: is_number(v) and 0 < v < 1),
     "overlap": ("a share from 0 up to, not including, 1", lambda v: is_number(v) and 0 <= v < 1),
     "rate": ("a positive number", lambda v: is_number(v) and v > 0),
     "init_sd": ("a number of at least 0", lambda v: is_number(v) and v >= 0),
     "benchmark": ("a number", is_number),
-    "decimals": _DECIMALS,
-    "p_decimals": _DECIMALS,
+    "hidden": ("one positive whole number for each hidden layer", lambda v: _are_whole(v, 1)),
+    "seeds": ("at least one whole number of at least 0", lambda v: _are_whole(v, 0)),
+    **dict.fromkeys(("decimals", "p_decimals"), (_DECIMALS, lambda v: v is None or is_whole(v, 0, 22))),
+    **dict.fromkeys(
+        ("extra_epochs", "min_tsep", "seed", "discard"), ("a whole number of at least 0", lambda v: is_whole(v, 0))
+    ),
 }
 
 
-def check_choices(**choices):
-    """Raise ValueError, naming the value and what is allowed, unless every choice is one of `CHOICES`."""
-    for name, value in choices.items():
-        if not isinstance(value, str | bool | None) or value not in CHOICES[name]:
-            raise ValueError(f"{name}={value!r} is unknown; allowed: {', '.join(map(str, CHOICES[name]))}")
+def check(**values):
+    """Raise ValueError, naming the value and what is allowed, unless every value is.
 
-
-def check_limits(**numbers):
-    """Raise ValueError, naming the value and what is allowed, unless every number is within its `LIMITS`."""
-    for name, value in numbers.items():
-        what, fits = LIMITS[name]
-        if not fits(value):
+    `CHOICES` and `LIMITS` say so by its name; of any other name: a whole number of at least 1.
+    """
+    for name, value in values.items():
+        if name in CHOICES:
+            what, fits = f"one of {', '.join(map(str, CHOICES[name]))}", CHOICES[name].__contains__
+        else:
+            what, fits = LIMITS.get(name, ("a whole number of at least 1", is_whole))
+        if (name in CHOICES and not isinstance(value, Hashable)) or not fits(value):
             raise ValueError(f"{name}={value!r} is not allowed; give {what}")
-
-
-def check_whole(least=1, optional=False, **numbers):
-    """Raise ValueError, naming the value, unless every number is whole and at least `least`, or None if `optional`."""
-    for name, value in numbers.items():
-        if not (is_whole(value, least) or (optional and value is None)):
-            what = f"{'None or ' * optional}a whole number of at least {least}"
-            raise ValueError(f"{name}={value!r} is not allowed; give {what}")
-
-
-def whole_list(least=1, **lists):
-    """One whole number, or a sequence of them, as a list of int. Raises ValueError that names anything else."""
-    ((name, values),) = lists.items()
-    found = np.asarray(values, dtype=object)
-    if found.ndim > 1 or not found.size or not all(is_whole(v, least) for v in found.flat):
-        raise ValueError(f"{name}={values!r} is not allowed; give one or more whole numbers of at least {least}")
-    return [int(v) for v in found.flat]
 
 
 def numbers(**arrays):
@@ -123,12 +115,10 @@ class Protocol:
 
     name: str = "published"
     dataset: str = ""
-
     # data (the authors' Helper.py)
     scaling: str = "sample"  # sample, feature, minmax: each part by itself; train: fitted on the training set
     stratify: bool = False
     uci_iris: bool = True  # Kaggle's and UCI's iris file has two wrong rows (35 and 38); Fisher's has not
-
     # network and optimiser (section 4; Helper.py, torch_custom.py)
     hidden: tuple = (6,)
     output: str = "sigmoid"
@@ -143,7 +133,6 @@ class Protocol:
     partial_epochs: int = 5  # what LEGCNet-PT sees (Table 2)
     benchmark: float = 0.9  # stop at the first epoch with this *training* accuracy
     accuracy: str = "exact"  # exact: every output on the right side of 0.5
-
     # windowed Lyapunov exponent (section 3.4; LE_window.m)
     window: int = 200
     partial_window: int = 50
@@ -154,7 +143,6 @@ class Protocol:
     steps: int = 20
     partial_steps: int = 3
     decimals: int | None = 6  # weights pass through text files with so many decimals
-
     # Granger test and rule (sections 2.2, 3.6; gc_tests.ipynb)
     target: str = "test"  # whose misclassification
     max_lag: int = 20
@@ -169,16 +157,11 @@ class Protocol:
     candidates: str = "all"  # which layers' weights may be pruned; after_first: all layers but the first
 
     def __post_init__(self):
-        given = {field.name: (field.type, getattr(self, field.name)) for field in fields(self)}
-        check_choices(**{name: value for name, (_, value) in given.items() if name in CHOICES})
-        check_limits(**{name: value for name, (_, value) in given.items() if name in LIMITS})
-        for name, (kind, value) in given.items():
-            if kind is int:
-                check_whole(0 if name in ("extra_epochs", "min_tsep") else 1, **{name: value})
+        check(**{f.name: getattr(self, f.name) for f in fields(self) if f.name not in ("name", "dataset")})
 
     def of(self, variant):
         """What FT and PT do differently: `Settings`. Raises ValueError for another variant."""
-        check_choices(variant=variant)
+        check(variant=variant)
         if variant == "FT":
             return Settings(self.recorded_epochs, self.window, self.steps, self.max_lag)
         return Settings(self.partial_epochs, self.partial_window, self.partial_steps, self.partial_max_lag)
@@ -230,7 +213,7 @@ def get(protocol="published", dataset="", **changes):
     """
     if isinstance(protocol, Protocol):
         return replace(protocol, **changes)
-    check_choices(protocol=protocol)
+    check(protocol=protocol)
     fields = {"dataset": dataset} | _PUBLISHED.get(dataset, {})
     if protocol == "corrected":
         fields |= _CORRECTED

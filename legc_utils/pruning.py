@@ -8,14 +8,12 @@ import torch
 from scipy import stats
 from torch.nn.utils import prune
 
-from legc_utils.protocols import CHOICES, check_choices, check_whole, is_number, is_whole, numbers, whole_list
-from legc_utils.recorder import LEGCRecorder, named_parameters
-from legc_utils.selection import check_rule, find_masks, legc_mask
+from legc_utils.protocols import CHOICES, check, is_number, is_whole, numbers
+from legc_utils.recorder import LEGCRecorder as LEGCRecorder
+from legc_utils.recorder import named_parameters
+from legc_utils.selection import find_masks as find_masks
+from legc_utils.selection import legc_mask
 
-__all__ = [
-    "LEGCRecorder", "LEGCStructured", "LEGCUnstructured", "attention_heads", "combine_pvalues", "find_masks",
-    "follow_forward", "legc_mask", "prune_parameters",
-]  # fmt: skip
 COMBINE = CHOICES["combine"]
 
 
@@ -35,7 +33,8 @@ class _Copyable:
 
     def __deepcopy__(self, memo):
         twin = _Copyable(self.name)
-        twin.weight = memo[id(self.weight)] = self.weight.detach().clone()
+        if self.weight is not None:
+            twin.weight = memo[id(self.weight)] = self.weight.detach().clone()
         return twin
 
 
@@ -47,11 +46,7 @@ class _ByPvalues(prune.BasePruningMethod):
         method = super().apply(module, name, *choices, importance_scores=scores)
         mask, weight = getattr(module, f"{name}_mask"), getattr(module, name)
         setattr(module, f"{name}_mask", mask.to(weight.dtype))  # stacked, it comes in that of the scores
-        hooks = [hook for hook in module._forward_hooks.values() if isinstance(hook, _Copyable) and hook.name == name]
-        if not hooks:
-            hooks = [_Copyable(name)]
-            module.register_forward_hook(hooks[0])
-        hooks[0](module)
+        module._forward_hooks.setdefault(f"copy {name}", _Copyable(name))(module)
         return method
 
     def compute_mask(self, t, default_mask):
@@ -64,21 +59,18 @@ class _ByPvalues(prune.BasePruningMethod):
     def remove(self, module):
         """Make the pruning permanent; called by `torch.nn.utils.prune.remove`."""
         super().remove(module)
-        for key, hook in list(module._forward_hooks.items()):
-            if isinstance(hook, _Copyable) and hook.name == self._tensor_name:
-                del module._forward_hooks[key]
+        module._forward_hooks.pop(f"copy {self._tensor_name}", None)
 
     @staticmethod
     def _scores(module, name, pvalues):
         """p-values in the shape and on the device of the weight; several lags are reduced to the smallest."""
         known = [n for n, (owner, *_) in named_parameters(module).items() if owner is module]
         if name not in known:
-            allowed = f"{', '.join(known) or 'none of its own'}; a computed one: `parametrizations.<name>`, by `original`"
+            allowed = f"{', '.join(known) or 'none'}; what a parametrisation computes is pruned in its original"
             raise ValueError(f"{name!r} is no parameter of {type(module).__name__}; allowed: {allowed}")
         weight = getattr(module, name)
         shape, flat = tuple(weight.shape), (weight.numel(),)
-        p = pvalues.detach().double().cpu() if isinstance(pvalues, torch.Tensor) else pvalues
-        p = numbers(pvalues=p)
+        p = numbers(pvalues=pvalues.detach().double().cpu() if isinstance(pvalues, torch.Tensor) else pvalues)
         if p.shape not in (shape, flat) and p.shape[1:] == flat:
             p = p.min(axis=0)
         if p.shape not in (shape, flat):
@@ -104,7 +96,7 @@ class LEGCUnstructured(_ByPvalues):
     PRUNING_TYPE = "unstructured"
 
     def __init__(self, alpha=0.05, rule="noncausal", correction=None):
-        check_rule(alpha, rule, correction)
+        check(alpha=alpha, rule=rule, correction=correction)
         self.alpha, self.rule, self.correction = alpha, rule, correction
 
     def _keep(self, p, left):
@@ -121,6 +113,13 @@ class LEGCUnstructured(_ByPvalues):
         return cls._apply(module, name, scores, alpha, rule, correction)
 
 
+def _units(groups, size):
+    groups = np.asarray(groups)
+    if groups.shape != (size,) or groups.dtype.kind not in "iu" or (groups < 0).any():
+        raise ValueError(f"groups={groups.tolist()!r} is not allowed; give {size} whole numbers from 0 on")
+    return groups
+
+
 def combine_pvalues(pvalues, groups, combine="stouffer"):
     """One p-value a unit, from those of its weights (scipy.stats.combine_pvalues).
 
@@ -132,11 +131,10 @@ def combine_pvalues(pvalues, groups, combine="stouffer"):
 
     Returns float64 (n_units,); NaN for a unit without any p-value.
     """
-    check_choices(combine=combine)
-    p, groups = numbers(pvalues=pvalues), np.array(whole_list(0, groups=groups))
+    check(combine=combine)
+    p = numbers(pvalues=pvalues).ravel()
     legc_mask(p)  # or they are no p-values
-    if p.shape != groups.shape:
-        raise ValueError(f"groups has shape {groups.shape}; allowed: {p.shape}, the unit of each p-value")
+    groups = _units(groups, p.size)
     p = p.clip(1e-12, 1 - 1e-12)  # rounded to 0 or 1, one weight would outvote all others
     units = np.full(groups.max() + 1, np.nan)
     for unit in np.unique(groups[~np.isnan(p)]):
@@ -168,8 +166,7 @@ class LEGCStructured(_ByPvalues):
     PRUNING_TYPE = "structured"
 
     def __init__(self, dim=0, amount=None, alpha=0.05, rule="noncausal", combine="stouffer", groups=None):
-        check_rule(alpha, rule)
-        check_choices(combine=combine)
+        check(alpha=alpha, rule=rule, combine=combine)
         if not (amount is None or is_whole(amount, 0) or (is_number(amount) and 0 <= amount <= 1)):
             raise ValueError(f"amount={amount!r} is not allowed; give None, a whole number, or a share from 0 to 1")
         self.dim, self.amount, self.alpha, self.rule = dim, amount, alpha, rule
@@ -202,9 +199,7 @@ class LEGCStructured(_ByPvalues):
         if not is_whole(dim, -scores.ndim, scores.ndim - 1):
             raise ValueError(f"dim={dim!r} is not allowed; {name} has the dimensions 0 to {scores.ndim - 1}")
         size = scores.shape[dim]
-        groups = np.arange(size) if groups is None else np.asarray(groups)
-        if groups.shape != (size,) or groups.dtype.kind not in "iu" or groups.min() < 0:
-            raise ValueError(f"groups={groups.tolist()!r} is not allowed; give {size} whole numbers from 0 on")
+        groups = _units(range(size) if groups is None else groups, size)
         n_units = len(np.unique(groups))
         if isinstance(amount, int | np.integer) and amount > n_units:
             raise ValueError(f"amount={amount} is not allowed; {name} has {n_units} units along dimension {dim}")
@@ -224,7 +219,7 @@ def attention_heads(n_heads, width, projections=1):
 
     Returns int (projections · width,). Raises ValueError unless n_heads divides width.
     """
-    check_whole(n_heads=n_heads, width=width, projections=projections)
+    check(n_heads=n_heads, width=width, projections=projections)
     if width % n_heads:
         raise ValueError(f"n_heads={n_heads!r} is not allowed; give a divisor of width={width}")
     return np.tile(np.repeat(np.arange(n_heads), width // n_heads), projections)

@@ -11,12 +11,6 @@ from statsmodels.stats.multitest import multipletests
 from legc_utils import granger, lyapunov, protocols, training
 
 
-def check_rule(alpha, rule, correction=None):
-    """Raise ValueError, naming the value and what is allowed, unless `legc_mask` can follow these choices."""
-    protocols.check_limits(alpha=alpha)
-    protocols.check_choices(rule=rule, correction=correction)
-
-
 def legc_mask(pvalues, alpha=0.05, rule="noncausal", correction=None):
     """Which weights to keep, given their Granger p-values.
 
@@ -32,7 +26,7 @@ def legc_mask(pvalues, alpha=0.05, rule="noncausal", correction=None):
     kept under "noncausal" and pruned under "causal": the authors' code counts an exception as p = 0.
     Raises ValueError for p-values outside [0, 1], or an unknown rule or correction.
     """
-    check_rule(alpha, rule, correction)
+    protocols.check(alpha=alpha, rule=rule, correction=correction)
     p = np.atleast_2d(protocols.numbers(pvalues=pvalues))
     if p.ndim != 2 or p.size == 0:
         raise ValueError(f"pvalues has shape {np.shape(pvalues)}; allowed: (n_weights,) or (max_lag, n_weights)")
@@ -92,7 +86,8 @@ def find_masks(split, hidden, seeds, protocol="published", variant="FT", initial
     n_weights = training.count_weights(layers)
     first = layers[0] * layers[1] if protocol.candidates == "after_first" else 0
     candidates, n_candidates = slice(first, n_weights), n_weights - first
-    seeds = protocols.whole_list(0, seeds=seeds)
+    protocols.check(seeds=seeds)
+    seeds = np.atleast_1d(seeds).tolist()
     stream = lyapunov.StreamingLyapunov(
         len(seeds) * n_candidates, look.window, protocol.overlap, decimals=protocol.decimals,
         steps=look.steps, **protocol.embedding,

@@ -13,7 +13,7 @@ from numba import njit, prange
 from sklearn.metrics import f1_score
 
 from legc_utils import protocols
-from legc_utils.protocols import check_finite, check_whole, is_number, numbers, whole_list
+from legc_utils.protocols import check, check_finite, is_number, numbers
 
 _PIECE = 2**22  # weights handed to `record` at a time: 32 MiB, whatever the length of the run
 
@@ -74,8 +74,9 @@ def layer_sizes(split, hidden):
 
     Raises ValueError if `hidden` is not a positive int or a sequence of them.
     """
-    hidden, n_classes = whole_list(hidden=hidden), len(split.class_names)
-    return (split.X_train.shape[1], *hidden, 1 if n_classes == 2 else n_classes)
+    check(hidden=hidden)
+    n_classes = len(split.class_names)
+    return (split.X_train.shape[1], *np.atleast_1d(hidden).tolist(), 1 if n_classes == 2 else n_classes)
 
 
 def count_weights(layers):
@@ -223,37 +224,35 @@ def _sgd_by_sample(weights, biases, masks, X, T, layers, start, stop, rate, reco
                 record[step - start, m] = w
 
 
-class _ByBatch:
-    """Mini-batch SGD in torch for every member at once; each seed shuffles by itself."""
+def _sgd_by_batch(weights, biases, masks, X, T, layers, protocol, seeds):
+    """As `_sgd_by_sample`, by mini-batches in torch: a function of (start, stop, record). Each seed shuffles itself."""
+    weights, biases = torch.as_tensor(weights).requires_grad_(), torch.as_tensor(biases).requires_grad_()
+    masks, X, T = torch.as_tensor(masks), torch.as_tensor(X), torch.as_tensor(T)
+    rngs, size, order = [np.random.default_rng([seed, 1]) for seed in seeds], protocol.batch_size, None
+    per_epoch = -(-len(X) // size)
 
-    def __init__(self, weights, biases, masks, X, T, layers, protocol, seeds):
-        self.weights = torch.as_tensor(weights).requires_grad_()
-        self.biases = torch.as_tensor(biases).requires_grad_()
-        self.masks = torch.as_tensor(masks) if masks.shape[1] else None
-        self.X, self.T, self.layers, self.protocol = torch.as_tensor(X), torch.as_tensor(T), layers, protocol
-        self.rngs = [np.random.default_rng([seed, 1]) for seed in seeds]
-        self.per_epoch = -(-len(X) // protocol.batch_size)
-
-    def advance(self, start, stop, record):
-        p = self.protocol
+    def advance(start, stop, record):
+        nonlocal order
         for step in range(start, stop):
-            if step % self.per_epoch == 0:
-                n = len(self.X)
-                orders = [rng.permutation(n) if p.shuffle else np.arange(n) for rng in self.rngs]
-                self.order = torch.as_tensor(np.stack(orders))
-            batch = self.order[:, (step % self.per_epoch) * p.batch_size :][:, : p.batch_size]
-            out = forward(self.weights, self.biases, self.X[batch], self.layers, p.output)
+            if step % per_epoch == 0:
+                n = len(X)
+                orders = [rng.permutation(n) if protocol.shuffle else np.arange(n) for rng in rngs]
+                order = torch.as_tensor(np.stack(orders))
+            batch = order[:, (step % per_epoch) * size :][:, :size]
+            out = forward(weights, biases, X[batch], layers, protocol.output)
             members_a_seed = len(out) // len(batch)
-            error = (out - self.T[batch].repeat_interleave(members_a_seed, 0)).square().sum(-1).mean(-1)
-            (error.sum() / (out.shape[-1] if p.loss == "mean" else 1)).backward()
+            error = (out - T[batch].repeat_interleave(members_a_seed, 0)).square().sum(-1).mean(-1)
+            (error.sum() / (out.shape[-1] if protocol.loss == "mean" else 1)).backward()
             with torch.no_grad():
-                for parameter in (self.weights, self.biases):
-                    parameter -= p.rate * parameter.grad
+                for parameter in (weights, biases):
+                    parameter -= protocol.rate * parameter.grad
                     parameter.grad = None
-                if self.masks is not None:
-                    self.weights *= self.masks
+                if masks.shape[1]:
+                    weights.mul_(masks)
                 if len(record):
-                    record[step - start] = self.weights.detach().numpy()
+                    record[step - start] = weights.detach().numpy()
+
+    return advance
 
 
 def _members(seeds, masks, perturb, n_weights):
@@ -312,13 +311,14 @@ def train_ensemble(
     check_finite(**{"split.X_train": split.X_train, "split.X_test": split.X_test})
     if not np.isin([*split.y_train, *split.y_test], range(len(split.class_names))).all():
         raise ValueError(f"split holds labels outside its classes; allowed: 0 to {len(split.class_names) - 1}")
-    seeds = whole_list(0, seeds=seeds)
+    check(seeds=seeds)
+    seeds = np.atleast_1d(seeds).tolist()
     if not (record is None or callable(record) or record == "weights"):
         raise ValueError(f"record={record!r} is not allowed; give None, 'weights' or a callable")
     if protocol.batch_size == 1 and (protocol.output != "sigmoid" or protocol.shuffle):
         raise ValueError("batch_size=1 is trained with sigmoid outputs and a fixed sample order only")
     epochs = protocol.recorded_epochs + protocol.extra_epochs if epochs is None else epochs
-    check_whole(epochs=epochs)
+    check(epochs=epochs)
     per_epoch = -(-len(split.X_train) // protocol.batch_size)
     rows = np.atleast_1d(numbers(rows=rows))
     wrong = rows[(rows < 0) | (rows > epochs * per_epoch) | (rows % 1 != 0)]
@@ -346,7 +346,7 @@ def train_ensemble(
         def advance(start, stop, out):
             _sgd_by_sample(w, b, keep, X, T, sizes, start, stop, rate, out)
     else:
-        advance = _ByBatch(w, b, keep, X, T, layers, protocol, seeds).advance
+        advance = _sgd_by_batch(w, b, keep, X, T, layers, protocol, seeds)
 
     whole = np.empty((epochs * per_epoch + 1, *w.shape)) if record == "weights" else None
     if whole is not None:
