@@ -1,8 +1,7 @@
 """The paper's eight data sets and three held-out ones: where they come from, how they are split and scaled.
 
-Small files ship with the package. The vowel data (no licence to ship it) and full MNIST are
-downloaded once by pooch, or read from the folder that LEGC_DATA_DIR names. Every file is
-checked against its SHA-256 before it is used.
+Small files ship with the package. The vowel data (no licence to ship it) and full MNIST are downloaded once by pooch,
+or read from the folder that LEGC_DATA_DIR names. Every file is checked against its SHA-256 before it is used.
 """
 
 import gzip

@@ -314,6 +314,7 @@ class StreamingLyapunov:
     """
 
     def __init__(self, n_weights, window=200, overlap=0.1, *, decimals=None, dtype=np.float64, **divergence_kwargs):
+        check(n_weights=n_weights)
         self._choices = _kernel_choices(window, overlap, decimals, **divergence_kwargs)
         if np.dtype(dtype) not in (np.float32, np.float64):
             raise ValueError(f"dtype={dtype!r} is not allowed; give float32 or float64")

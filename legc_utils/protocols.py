@@ -50,8 +50,9 @@ def _are_whole(values, least):
     return values.ndim < 2 and values.size > 0 and all(is_whole(v, least) for v in values.flat)
 
 
+_FROM_0 = ("extra_epochs", "min_tsep", "n_weights", "n_windows", "seed")
 _DECIMALS = "None or a whole number of at least 0 and at most 22"  # a larger power of ten is not exact in float64
-LIMITS = {  # of what is no choice: what is allowed, and whether a value is that
+LIMITS = {  # what is allowed, and whether a value is that; of other counts, a whole number of at least 1
     "alpha": ("a level between 0 and 1", lambda v: is_number(v) and 0 < v < 1),
     "overlap": ("a share from 0 up to, not including, 1", lambda v: is_number(v) and 0 <= v < 1),
     "rate": ("a positive number", lambda v: is_number(v) and v > 0),
@@ -60,23 +61,17 @@ LIMITS = {  # of what is no choice: what is allowed, and whether a value is that
     "hidden": ("one positive whole number for each hidden layer", lambda v: _are_whole(v, 1)),
     "seeds": ("at least one whole number of at least 0", lambda v: _are_whole(v, 0)),
     **dict.fromkeys(("decimals", "p_decimals"), (_DECIMALS, lambda v: v is None or is_whole(v, 0, 22))),
-    **dict.fromkeys(
-        ("extra_epochs", "min_tsep", "seed", "discard"), ("a whole number of at least 0", lambda v: is_whole(v, 0))
-    ),
-}
+    **dict.fromkeys(_FROM_0, ("a whole number of at least 0", lambda v: is_whole(v, 0))),
+    **{k: (f"one of {', '.join(map(str, c))}", lambda v, c=c: isinstance(v, Hashable) and v in c)
+       for k, c in CHOICES.items()},
+}  # fmt: skip
 
 
 def check(**values):
-    """Raise ValueError, naming the value and what is allowed, unless every value is.
-
-    `CHOICES` and `LIMITS` say so by its name; of any other name: a whole number of at least 1.
-    """
+    """Raise ValueError, naming the value and what is allowed, unless every value is within the `LIMITS` of its name."""
     for name, value in values.items():
-        if name in CHOICES:
-            what, fits = f"one of {', '.join(map(str, CHOICES[name]))}", CHOICES[name].__contains__
-        else:
-            what, fits = LIMITS.get(name, ("a whole number of at least 1", is_whole))
-        if (name in CHOICES and not isinstance(value, Hashable)) or not fits(value):
+        what, fits = LIMITS.get(name, ("a whole number of at least 1", is_whole))
+        if not fits(value):
             raise ValueError(f"{name}={value!r} is not allowed; give {what}")
 
 

@@ -43,6 +43,8 @@ class _ByPvalues(prune.BasePruningMethod):
 
     @classmethod
     def _apply(cls, module, name, scores, *choices):
+        cls(*choices)
+        legc_mask(scores.cpu().numpy().ravel())  # p-values only; torch would drop earlier prunings first
         method = super().apply(module, name, *choices, importance_scores=scores)
         mask, weight = getattr(module, f"{name}_mask"), getattr(module, name)
         setattr(module, f"{name}_mask", mask.to(weight.dtype))  # stacked, it comes in that of the scores
@@ -108,9 +110,7 @@ class LEGCUnstructured(_ByPvalues):
 
         Raises ValueError, and leaves the module as it was, if the p-values do not fit or a choice is unknown.
         """
-        scores = cls._scores(module, name, pvalues)
-        legc_mask(scores.cpu().numpy().ravel(), alpha, rule, correction)  # torch would drop earlier prunings first
-        return cls._apply(module, name, scores, alpha, rule, correction)
+        return cls._apply(module, name, cls._scores(module, name, pvalues), alpha, rule, correction)
 
 
 def _units(groups, size):
@@ -203,8 +203,6 @@ class LEGCStructured(_ByPvalues):
         n_units = len(np.unique(groups))
         if isinstance(amount, int | np.integer) and amount > n_units:
             raise ValueError(f"amount={amount} is not allowed; {name} has {n_units} units along dimension {dim}")
-        legc_mask(scores.cpu().numpy().ravel())  # p-values only; torch would drop earlier prunings first
-        cls(dim, amount, alpha, rule, combine)
         mask = getattr(module, f"{name}_mask", None)
         if mask is not None:  # torch hands over only what earlier prunings left of the dimension
             groups = groups[(mask.movedim(dim, 0).reshape(size, -1).sum(1) != 0).cpu().numpy()]

@@ -17,6 +17,7 @@ from legc_utils.protocols import check, check_finite
 
 def bytes_per_weight(window, n_windows, dtype=np.float32):
     """Memory that recording takes for each followed weight: the last window's iterates, and an exponent a window."""
+    check(window=window, n_windows=n_windows)
     return window * np.dtype(dtype).itemsize + 8 * n_windows
 
 
@@ -201,11 +202,8 @@ class LEGCRecorder:
             self._row[part].copy_(flat if taken is None else flat[taken.to(flat.device)])
         if not torch.isfinite(self._row).all():
             bad = ", ".join(n for n, part in zip(self.names, self._parts) if not self._row[part].isfinite().all())
-            raise ValueError(
-                f"{bad} holds NaN or infinite weights at iterate {self._stream.seen}; allowed: finite ones"
-            )
-        at_end = self._stream.to_window_end() == 1
-        threads = torch.get_num_threads()
+            raise ValueError(f"{bad} holds NaN or infinite weights at iterate {self._stream.seen}; allowed: finite")
+        at_end, threads = self._stream.to_window_end() == 1, torch.get_num_threads()
         try:
             self._stream.update(self._row.numpy())
         finally:  # numba's threads are OpenMP's, and so are torch's

@@ -1,7 +1,7 @@
 """Train many small networks at once: every seed, mask and perturbed twin advances together.
 
-Weights and biases are kept flat: `weights` holds W1 row by row, then W2, …; only these are recorded,
-counted and pruned (section 3.4). `biases` holds b1, b2, ….
+Weights and biases are kept flat: `weights` holds W1 row by row, then W2, …; only these are recorded, counted and pruned
+(section 3.4). `biases` holds b1, b2, ….
 """
 
 from dataclasses import dataclass

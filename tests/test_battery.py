@@ -17,8 +17,17 @@ LIMIT = 10  # seconds
 NOTEBOOKS = sorted((Path(__file__).parents[1] / "notebooks").glob("[0-9]*.py"))
 
 
+@pytest.fixture(scope="module")
+def compiled():
+    """numba compiles on the first call of a machine; that is no refusal, and interrupted it would not be taken up."""
+    exponents()
+    train()
+    follow(lambda: 0.5)
+    granger.granger_pvalues(SERIES[:, 0], SERIES, 2)
+
+
 @pytest.fixture(autouse=True)
-def at_once(tmp_path, monkeypatch):
+def at_once(compiled, tmp_path, monkeypatch):
     """Each refusal within the limit; notebooks make the folder for their results where they are."""
 
     def late(*_):

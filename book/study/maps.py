@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from legc_utils.protocols import check, check_finite
+from legc_utils.protocols import check, check_finite, is_whole
 from legc_utils.training import count_weights, forward, one_hot
 
 
@@ -38,7 +38,9 @@ def tangent_lyapunov(step, state, n_steps, discard=0, local=False, seed=0):
     ValueError
         For a step count below 1, a state that is not finite, or a map that leaves the finite numbers or changes shape.
     """
-    check(n_steps=n_steps, discard=discard)
+    check(n_steps=n_steps)
+    if not is_whole(discard, 0):
+        raise ValueError(f"discard={discard!r} is not allowed; give a whole number of at least 0")
     x = torch.as_tensor(np.asarray(state, dtype=np.float64))
     check_finite(state=x.numpy())
     v = torch.as_tensor(np.random.default_rng(seed).normal(size=x.shape))

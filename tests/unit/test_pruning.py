@@ -534,7 +534,7 @@ def test_a_parametrised_weight_is_refused_before_anything_is_pruned_and_its_orig
 def test_what_is_no_parameter_is_refused_before_anything_is_pruned(name):
     model = torch.nn.Sequential(torch.nn.BatchNorm1d(3), torch.nn.Linear(3, 2))
     prune.l1_unstructured(model[0], "weight", 1)
-    with pytest.raises(ValueError, match=rf"no parameter '{name}'; allowed: 0\.weight, 0\.bias, 1\.weight, 1\.bias$"):
+    with pytest.raises(ValueError, match=rf"no parameter '{name}'; allowed: 0\.bias, 0\.weight, 1\.weight, 1\.bias$"):
         pruning.prune_parameters(model, {"1.weight": np.full((2, 3), 0.9), name: [0.9] * 3})
     assert not prune.is_pruned(model[1])
 
