@@ -126,13 +126,11 @@ class LEGCRecorder:
 
         chosen = _choose(model, parameters)
         self.skipped = [n for n, (*_, parameter) in chosen.items() if not parameter.requires_grad]
-        if self.skipped:
-            warnings.warn(f"frozen, and so not followed: {', '.join(self.skipped)}", stacklevel=2)
+        if frozen := ", ".join(self.skipped):
+            warnings.warn(f"frozen, and so not followed: {frozen}", stacklevel=2)
         chosen = {n: v for n, v in chosen.items() if n not in self.skipped}
         if not chosen:
-            has = (
-                f"{', '.join(named_parameters(model)) or 'no parameters'}, frozen: {', '.join(self.skipped) or 'none'}"
-            )
+            has = f"{', '.join(named_parameters(model)) or 'no parameters'}, frozen: {frozen or 'none'}"
             raise ValueError(f"parameters={parameters!r} leaves nothing to follow; the model has: {has}")
         self.names = list(chosen)
         self._where = [chosen[n][:2] for n in self.names]
@@ -317,6 +315,6 @@ class LEGCRecorder:
             raise ValueError(f"the state follows {counts} weights of {self.names}; give this recorder the same sample")
         arrays = {k: v.numpy() if isinstance(v, torch.Tensor) else v for k, v in state["stream"].items()}
         self._stream.load_state_dict(arrays)
-        self._taken = list(state["taken"])
         known = len(state["errors"]) == self.n_windows  # else some failed in a version that did not say which
         self._errors = dict(zip(self.window_ends.tolist(), state["errors"])) if known else {}
+        self._taken = list(state["taken"])
