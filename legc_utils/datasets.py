@@ -1,8 +1,7 @@
 """The paper's eight data sets and three held-out ones: where they come from, how they are split and scaled.
 
-Small files ship with the package. The vowel data (no licence to ship it) and full MNIST are
-downloaded once by pooch, or read from the folder that LEGC_DATA_DIR names. Every file is
-checked against its SHA-256 before it is used.
+Small files ship with the package. The vowel data (no licence to ship it) and full MNIST are downloaded once by pooch,
+or read from the folder that LEGC_DATA_DIR names. Every file is checked against its SHA-256 before it is used.
 """
 
 import gzip
@@ -76,8 +75,7 @@ def files(name):
 
     Raises ValueError for an unknown name.
     """
-    if name not in protocols.DATASETS:
-        raise ValueError(f"dataset={name!r} is unknown; allowed: {', '.join(protocols.DATASETS)}")
+    protocols.check(dataset=name)
     rows = SOURCES[(SOURCES.dataset == name) & (SOURCES.file != "")]
     return list(rows[["file", "sha256", "url"]].itertuples(index=False, name=None))
 
@@ -185,6 +183,7 @@ def load(name, protocol="published", seed=0):
     forced on us.
     """
     files(name)  # or it is unknown
+    protocols.check(seed=seed)
     protocol = protocols.get(protocol, name)
     X, y, features, classes = _raw(name, protocol.uci_iris)
     X, y = np.asarray(X, dtype=np.float64), np.asarray(y, dtype=np.int64)

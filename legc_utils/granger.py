@@ -14,7 +14,7 @@ import numpy as np
 from numba import get_num_threads, njit, prange
 from scipy import special
 
-from legc_utils.protocols import check_choices, check_finite, check_whole
+from legc_utils.protocols import check, check_finite, numbers
 
 _BLOCK = 64  # series worked on together: long enough for vector code to pay, short enough for the cache
 _CONDITION = 1e-4  # below this share of independent variance, sums of products are not trusted
@@ -198,9 +198,8 @@ def granger_pvalues(target, series, max_lag=14, test="ssr_chi2test"):
     perfect fit, a series with NaN, or too few observations (n_windows must exceed 3·lag + 1).
     Raises ValueError for an unknown test, max_lag < 1, shapes that do not fit, or a target that is not finite.
     """
-    target, series = np.asarray(target, dtype=np.float64), np.asarray(series, dtype=np.float64)
-    check_choices(test=test)
-    check_whole(max_lag=max_lag)
+    target, series = numbers(target=target), numbers(series=series)
+    check(test=test, max_lag=max_lag)
     if target.ndim != 1 or series.ndim != 2 or len(target) != len(series):
         raise ValueError(f"target {target.shape} and series {series.shape} do not fit; allowed: (n,) and (n, n_series)")
     check_finite(target=target)
@@ -255,7 +254,7 @@ def longest_lag(n_windows, difference=False):
 
 def check_lag(max_lag, n_windows, difference=False):
     """Raise ValueError, saying what is allowed, unless so many windows can test up to max_lag; returns max_lag."""
-    check_whole(max_lag=max_lag)
+    check(max_lag=max_lag)
     if max_lag > (most := longest_lag(n_windows, difference)):
         raise ValueError(
             f"max_lag={max_lag} needs at least {3 * max_lag + 2 + difference} windows, and there are {n_windows}; "

@@ -11,7 +11,7 @@ from collections import namedtuple
 import numpy as np
 from numba import njit, prange
 
-from legc_utils.protocols import check_finite, check_whole, is_whole
+from legc_utils.protocols import check, check_finite, is_whole, numbers
 
 STATIC_RANGE = 1e-5  # LE_window.m: a window that moves less than this has LE 0
 _SHIFTS, _MOST_SHIFTS = 8, 16  # places in sorted order that are compared for all points together, at a time and in all
@@ -238,21 +238,17 @@ def _exponents(series, starts, window, emb_dim, lag, min_tsep, steps, factor):
 
 def check_window(window, overlap=0.0, emb_dim=2, lag=1, min_tsep=0, steps=3):
     """Raise ValueError, naming the value and what is allowed, unless these choices can give an exponent."""
-    check_whole(emb_dim=emb_dim, lag=lag, steps=steps)
-    check_whole(0, min_tsep=min_tsep)
+    check(overlap=overlap, emb_dim=emb_dim, lag=lag, min_tsep=min_tsep, steps=steps)
     least = (emb_dim - 1) * lag + steps + min_tsep + 2  # room for two points that may be neighbours
     if not is_whole(window, least):
         given = f"emb_dim={emb_dim}, lag={lag}, min_tsep={min_tsep} and steps={steps}"
         raise ValueError(f"window={window!r} is not allowed; with {given} give a whole number of at least {least}")
-    if not 0 <= overlap < 1:
-        raise ValueError(f"overlap={overlap!r} is not allowed; give a share from 0 up to, not including, 1")
 
 
 def _kernel_choices(window, overlap, decimals=None, emb_dim=2, lag=1, min_tsep=0, steps=3):
     """What `_exponents` takes behind its starts, checked."""
     check_window(window, overlap, emb_dim, lag, min_tsep, steps)
-    if not (decimals is None or is_whole(decimals, 0)):
-        raise ValueError(f"decimals={decimals!r} is not allowed; give None or a whole number of at least 0")
+    check(decimals=decimals)
     return window, emb_dim, lag, min_tsep, steps, 0.0 if decimals is None else 10.0**decimals
 
 
@@ -292,7 +288,7 @@ def divergence(windows, emb_dim=2, lag=1, min_tsep=0, steps=3):
     >>> bool(abs(S[1] - S[0] - np.log(2)) < 0.05)  # the logistic map's exponent is ln 2
     True
     """
-    windows = np.ascontiguousarray(np.atleast_2d(windows), dtype=np.float64)
+    windows = np.ascontiguousarray(np.atleast_2d(numbers(windows=windows)))
     if windows.ndim != 2:
         raise ValueError(f"windows has shape {windows.shape}; allowed: (n_windows, length)")
     check_window(windows.shape[1], 0.0, emb_dim, lag, min_tsep, steps)
@@ -318,6 +314,7 @@ class StreamingLyapunov:
     """
 
     def __init__(self, n_weights, window=200, overlap=0.1, *, decimals=None, dtype=np.float64, **divergence_kwargs):
+        check(n_weights=n_weights)
         self._choices = _kernel_choices(window, overlap, decimals, **divergence_kwargs)
         if np.dtype(dtype) not in (np.float32, np.float64):
             raise ValueError(f"dtype={dtype!r} is not allowed; give float32 or float64")
@@ -328,7 +325,7 @@ class StreamingLyapunov:
 
     @property
     def n_windows(self):
-        return len(self._exponents)
+        return max(0, (self.seen - self.window) // self.stride + 1)
 
     @property
     def nbytes(self):
@@ -340,6 +337,7 @@ class StreamingLyapunov:
         if weights.ndim != 2 or weights.shape[1] != self._ring.shape[1]:
             raise ValueError(f"weights has shape {weights.shape}; allowed: (n_steps, {self._ring.shape[1]})")
         check_finite(trajectory=weights)
+        self._complete()
         while len(weights):
             to_end = self.to_window_end()
             slot = self.seen % self.window
@@ -347,9 +345,13 @@ class StreamingLyapunov:
             self._ring[slot : slot + n] = weights[:n]
             self.seen += n
             weights = weights[n:]
-            if n == to_end:
-                start = np.array([self.seen % self.window])
-                self._exponents.append(_exponents(self._ring, start, *self._choices)[0])
+            self._complete()
+
+    def _complete(self):
+        """Exponents of a window that has just ended, unless they are there: Ctrl-C may have come before they were."""
+        if len(self._exponents) < self.n_windows:
+            start = np.array([self.seen % self.window])
+            self._exponents.append(_exponents(self._ring, start, *self._choices)[0])
 
     def to_window_end(self):
         """How many more iterates complete the next window."""
@@ -359,6 +361,7 @@ class StreamingLyapunov:
 
     def result(self):
         """Exponents of all whole windows so far, float64 (n_windows, n_weights), in nats per iterate."""
+        self._complete()
         return np.array(self._exponents).reshape(-1, self._ring.shape[1])
 
     def state_dict(self):
@@ -397,7 +400,7 @@ def windowed_lyapunov(trajectory, window=200, overlap=0.1, **divergence_kwargs):
     white noise is positive in every window.
     """
     choices = _kernel_choices(window, overlap, **divergence_kwargs)
-    trajectory = np.ascontiguousarray(trajectory, dtype=np.float64)
+    trajectory = np.ascontiguousarray(numbers(trajectory=trajectory))
     if trajectory.ndim != 2:
         raise ValueError(f"trajectory has shape {trajectory.shape}; allowed: (n_steps, n_weights)")
     starts = window_ends(len(trajectory), window, overlap, needed=True) - (window - 1)

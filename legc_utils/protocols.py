@@ -4,7 +4,8 @@ Two columns of a table differ only in the named fields of two protocols. `publis
 is silent, what its released code did, oddities included; `corrected` is what a careful statistician would do instead.
 """
 
-from dataclasses import dataclass, replace
+from collections.abc import Hashable
+from dataclasses import dataclass, fields, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -15,6 +16,9 @@ DATASETS = ("cancer", "titanic", "banknote", "iris", "iris3f", "vowel", *IMAGES,
 PROTOCOLS = ("published", "corrected")
 VARIANTS = ("FT", "PT")
 CHOICES = {
+    "dataset": DATASETS,
+    "protocol": PROTOCOLS,
+    "variant": VARIANTS,
     "scaling": ("none", "sample", "feature", "minmax", "train"),
     "output": ("sigmoid", "softmax"),
     "init": ("normal", "torch"),
@@ -26,26 +30,58 @@ CHOICES = {
     "rule": ("noncausal", "causal"),
     "correction": (None, "bonferroni", "fdr_bh", "fdr_by"),
     "candidates": ("all", "after_first"),
+    "combine": ("stouffer", "fisher", "pearson", "tippett", "mudholkar_george"),  # of scipy.stats.combine_pvalues
+    **dict.fromkeys(("stratify", "uci_iris", "shuffle", "difference"), (False, True)),
 }
 
 
-def check_choices(**choices):
-    """Raise ValueError, naming the value and what is allowed, unless every choice is one of `CHOICES`."""
-    for name, value in choices.items():
-        if value not in CHOICES[name]:
-            raise ValueError(f"{name}={value!r} is unknown; allowed: {', '.join(map(str, CHOICES[name]))}")
+def is_whole(value, least=1, most=np.inf):
+    """Whether a value is a whole number (a bool is none) from `least` to `most`."""
+    return isinstance(value, int | np.integer) and not isinstance(value, bool) and least <= value <= most
 
 
-def is_whole(value, least=1):
-    """Whether a value is a whole number (a bool is none) of at least `least`."""
-    return isinstance(value, int | np.integer) and not isinstance(value, bool) and value >= least
+def is_number(value):
+    """Whether a value is a finite number (a bool is none)."""
+    return is_whole(value, -np.inf) or (isinstance(value, float | np.floating) and abs(value) < np.inf)
 
 
-def check_whole(least=1, **numbers):
-    """Raise ValueError, naming the value, unless every number is whole and at least `least`."""
-    for name, value in numbers.items():
-        if not is_whole(value, least):
-            raise ValueError(f"{name}={value!r} is not allowed; give a whole number of at least {least}")
+def _are_whole(values, least):
+    values = np.asarray(values, dtype=object)
+    return values.ndim < 2 and values.size > 0 and all(is_whole(v, least) for v in values.flat)
+
+
+_FROM_0 = ("extra_epochs", "min_tsep", "n_weights", "n_windows", "seed")
+_DECIMALS = "None or a whole number of at least 0 and at most 22"  # a larger power of ten is not exact in float64
+LIMITS = {  # what is allowed, and whether a value is that; of other counts, a whole number of at least 1
+    "alpha": ("a level between 0 and 1", lambda v: is_number(v) and 0 < v < 1),
+    "overlap": ("a share from 0 up to, not including, 1", lambda v: is_number(v) and 0 <= v < 1),
+    "rate": ("a positive number", lambda v: is_number(v) and v > 0),
+    "init_sd": ("a number of at least 0", lambda v: is_number(v) and v >= 0),
+    "benchmark": ("a number", is_number),
+    "hidden": ("one positive whole number for each hidden layer", lambda v: _are_whole(v, 1)),
+    "seeds": ("at least one whole number of at least 0", lambda v: _are_whole(v, 0)),
+    **dict.fromkeys(("decimals", "p_decimals"), (_DECIMALS, lambda v: v is None or is_whole(v, 0, 22))),
+    **dict.fromkeys(_FROM_0, ("a whole number of at least 0", lambda v: is_whole(v, 0))),
+    **{k: (f"one of {', '.join(map(str, c))}", lambda v, c=c: isinstance(v, Hashable) and v in c)
+       for k, c in CHOICES.items()},
+}  # fmt: skip
+
+
+def check(**values):
+    """Raise ValueError, naming the value and what is allowed, unless every value is within the `LIMITS` of its name."""
+    for name, value in values.items():
+        what, fits = LIMITS.get(name, ("a whole number of at least 1", is_whole))
+        if not fits(value):
+            raise ValueError(f"{name}={value!r} is not allowed; give {what}")
+
+
+def numbers(**arrays):
+    """An array as float64. Raises ValueError that names it if it holds anything but numbers."""
+    ((name, values),) = arrays.items()
+    try:
+        return np.asarray(values, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{name} is no array of numbers ({error}); allowed: finite numbers") from None
 
 
 def check_finite(**arrays):
@@ -74,12 +110,10 @@ class Protocol:
 
     name: str = "published"
     dataset: str = ""
-
     # data (the authors' Helper.py)
     scaling: str = "sample"  # sample, feature, minmax: each part by itself; train: fitted on the training set
     stratify: bool = False
     uci_iris: bool = True  # Kaggle's and UCI's iris file has two wrong rows (35 and 38); Fisher's has not
-
     # network and optimiser (section 4; Helper.py, torch_custom.py)
     hidden: tuple = (6,)
     output: str = "sigmoid"
@@ -94,7 +128,6 @@ class Protocol:
     partial_epochs: int = 5  # what LEGCNet-PT sees (Table 2)
     benchmark: float = 0.9  # stop at the first epoch with this *training* accuracy
     accuracy: str = "exact"  # exact: every output on the right side of 0.5
-
     # windowed Lyapunov exponent (section 3.4; LE_window.m)
     window: int = 200
     partial_window: int = 50
@@ -105,7 +138,6 @@ class Protocol:
     steps: int = 20
     partial_steps: int = 3
     decimals: int | None = 6  # weights pass through text files with so many decimals
-
     # Granger test and rule (sections 2.2, 3.6; gc_tests.ipynb)
     target: str = "test"  # whose misclassification
     max_lag: int = 20
@@ -120,12 +152,11 @@ class Protocol:
     candidates: str = "all"  # which layers' weights may be pruned; after_first: all layers but the first
 
     def __post_init__(self):
-        check_choices(**{name: getattr(self, name) for name in CHOICES})
+        check(**{f.name: getattr(self, f.name) for f in fields(self) if f.name not in ("name", "dataset")})
 
     def of(self, variant):
         """What FT and PT do differently: `Settings`. Raises ValueError for another variant."""
-        if variant not in VARIANTS:
-            raise ValueError(f"variant={variant!r} is unknown; allowed: {', '.join(VARIANTS)}")
+        check(variant=variant)
         if variant == "FT":
             return Settings(self.recorded_epochs, self.window, self.steps, self.max_lag)
         return Settings(self.partial_epochs, self.partial_window, self.partial_steps, self.partial_max_lag)
@@ -177,8 +208,7 @@ def get(protocol="published", dataset="", **changes):
     """
     if isinstance(protocol, Protocol):
         return replace(protocol, **changes)
-    if protocol not in PROTOCOLS:
-        raise ValueError(f"protocol={protocol!r} is unknown; allowed: {', '.join(PROTOCOLS)}")
+    check(protocol=protocol)
     fields = {"dataset": dataset} | _PUBLISHED.get(dataset, {})
     if protocol == "corrected":
         fields |= _CORRECTED

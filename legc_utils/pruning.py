@@ -8,39 +8,34 @@ import torch
 from scipy import stats
 from torch.nn.utils import prune
 
-from legc_utils.protocols import is_whole
-from legc_utils.recorder import LEGCRecorder
-from legc_utils.selection import check_rule, find_masks, legc_mask
+from legc_utils.protocols import CHOICES, check, is_number, is_whole, numbers
+from legc_utils.recorder import LEGCRecorder as LEGCRecorder
+from legc_utils.recorder import named_parameters
+from legc_utils.selection import find_masks as find_masks
+from legc_utils.selection import legc_mask
 
-__all__ = [
-    "LEGCRecorder", "LEGCStructured", "LEGCUnstructured", "attention_heads", "combine_pvalues", "find_masks",
-    "follow_forward", "legc_mask", "prune_parameters",
-]  # fmt: skip
-COMBINE = ("stouffer", "fisher", "pearson", "tippett", "mudholkar_george")  # of scipy.stats.combine_pvalues
-
-
-class _Masked(torch.Tensor):
-    """A masked weight that can be deep-copied although gradients flow through it.
-
-    torch refuses to copy a tensor that is a result, and so any model in which a weight is pruned, until the pruning is
-    made permanent. The next forward pass computes a copied module's weight anew.
-    """
-
-    __torch_function__ = torch._C._disabled_torch_function_impl
-
-    def __deepcopy__(self, memo):
-        return self.detach().clone().as_subclass(_Masked)
+COMBINE = CHOICES["combine"]
 
 
 class _Copyable:
-    """After each forward pass, whatever pruning computed the weight: make it a `_Masked`."""
+    """A forward hook by which a module can be deep-copied although gradients flow through its pruned weight.
+
+    torch refuses to copy a tensor that is a result, and so any model in which a weight is pruned, until the pruning is
+    made permanent. A module's hooks are copied before its tensors: this one has the copy take the weight's values.
+    """
 
     def __init__(self, name):
-        self.name = name
+        self.name, self.weight = name, None
 
     def __call__(self, module, inputs=None, output=None):
-        if f"{self.name}_orig" in module._parameters:
-            setattr(module, self.name, getattr(module, self.name).as_subclass(_Masked))
+        if type(getattr(module, self.name)) is torch.Tensor:  # not the stand-in that torch.export traces with
+            self.weight = getattr(module, self.name)
+
+    def __deepcopy__(self, memo):
+        twin = _Copyable(self.name)
+        if self.weight is not None:
+            twin.weight = memo[id(self.weight)] = self.weight.detach().clone()
+        return twin
 
 
 class _ByPvalues(prune.BasePruningMethod):
@@ -48,37 +43,42 @@ class _ByPvalues(prune.BasePruningMethod):
 
     @classmethod
     def _apply(cls, module, name, scores, *choices):
+        cls(*choices)
+        legc_mask(scores.cpu().numpy().ravel())  # p-values only; torch would drop earlier prunings first
         method = super().apply(module, name, *choices, importance_scores=scores)
-        if not any(isinstance(hook, _Copyable) and hook.name == name for hook in module._forward_hooks.values()):
-            module.register_forward_hook(_Copyable(name))
-        _Copyable(name)(module)
+        mask, weight = getattr(module, f"{name}_mask"), getattr(module, name)
+        setattr(module, f"{name}_mask", mask.to(weight.dtype))  # stacked, it comes in that of the scores
+        module._forward_hooks.setdefault(f"copy {name}", _Copyable(name))(module)
         return method
 
     def compute_mask(self, t, default_mask):
         """`default_mask` without what the p-values `t` (same shape) condemn."""
         if t.numel() == 0:  # earlier prunings left nothing
             return default_mask
-        keep = self._keep(t.detach().cpu().numpy(), default_mask.cpu().numpy() != 0)
+        keep = self._keep(t.detach().double().cpu().numpy(), (default_mask != 0).cpu().numpy())
         return default_mask * torch.as_tensor(keep, dtype=default_mask.dtype, device=default_mask.device)
 
     def remove(self, module):
         """Make the pruning permanent; called by `torch.nn.utils.prune.remove`."""
         super().remove(module)
-        for key, hook in list(module._forward_hooks.items()):
-            if isinstance(hook, _Copyable) and hook.name == self._tensor_name:
-                del module._forward_hooks[key]
+        module._forward_hooks.pop(f"copy {self._tensor_name}", None)
 
     @staticmethod
     def _scores(module, name, pvalues):
         """p-values in the shape and on the device of the weight; several lags are reduced to the smallest."""
+        known = [n for n, (owner, *_) in named_parameters(module).items() if owner is module]
+        if name not in known:
+            allowed = f"{', '.join(known) or 'none'}; what a parametrisation computes is pruned in its original"
+            raise ValueError(f"{name!r} is no parameter of {type(module).__name__}; allowed: {allowed}")
         weight = getattr(module, name)
-        p = torch.as_tensor(pvalues, dtype=torch.float64).detach().cpu().numpy()
-        if p.size != weight.numel() and p.ndim == 2 and p.shape[1] == weight.numel():
+        shape, flat = tuple(weight.shape), (weight.numel(),)
+        p = numbers(pvalues=pvalues.detach().double().cpu() if isinstance(pvalues, torch.Tensor) else pvalues)
+        if p.shape not in (shape, flat) and p.shape[1:] == flat:
             p = p.min(axis=0)
-        if p.size != weight.numel():
-            allowed = f"{tuple(weight.shape)}, ({weight.numel()},) or (max_lag, {weight.numel()})"
+        if p.shape not in (shape, flat):
+            allowed = f"{shape}, {flat} or (max_lag, {flat[0]})"
             raise ValueError(f"pvalues has shape {p.shape}; allowed for {name}: {allowed}")
-        return torch.as_tensor(p, device=weight.device).reshape(weight.shape)
+        return torch.as_tensor(p, device=weight.device).reshape(shape)
 
 
 class LEGCUnstructured(_ByPvalues):
@@ -98,7 +98,7 @@ class LEGCUnstructured(_ByPvalues):
     PRUNING_TYPE = "unstructured"
 
     def __init__(self, alpha=0.05, rule="noncausal", correction=None):
-        check_rule(alpha, rule, correction)
+        check(alpha=alpha, rule=rule, correction=correction)
         self.alpha, self.rule, self.correction = alpha, rule, correction
 
     def _keep(self, p, left):
@@ -110,9 +110,14 @@ class LEGCUnstructured(_ByPvalues):
 
         Raises ValueError, and leaves the module as it was, if the p-values do not fit or a choice is unknown.
         """
-        scores = cls._scores(module, name, pvalues)
-        legc_mask(scores.cpu().numpy().ravel(), alpha, rule, correction)  # torch would drop earlier prunings first
-        return cls._apply(module, name, scores, alpha, rule, correction)
+        return cls._apply(module, name, cls._scores(module, name, pvalues), alpha, rule, correction)
+
+
+def _units(groups, size):
+    groups = np.asarray(groups)
+    if groups.shape != (size,) or groups.dtype.kind not in "iu" or (groups < 0).any():
+        raise ValueError(f"groups={groups.tolist()!r} is not allowed; give {size} whole numbers from 0 on")
+    return groups
 
 
 def combine_pvalues(pvalues, groups, combine="stouffer"):
@@ -126,9 +131,10 @@ def combine_pvalues(pvalues, groups, combine="stouffer"):
 
     Returns float64 (n_units,); NaN for a unit without any p-value.
     """
-    if combine not in COMBINE:
-        raise ValueError(f"combine={combine!r} is unknown; allowed: {', '.join(COMBINE)}")
-    p, groups = np.asarray(pvalues, dtype=np.float64), np.asarray(groups)
+    check(combine=combine)
+    p = numbers(pvalues=pvalues).ravel()
+    legc_mask(p)  # or they are no p-values
+    groups = _units(groups, p.size)
     p = p.clip(1e-12, 1 - 1e-12)  # rounded to 0 or 1, one weight would outvote all others
     units = np.full(groups.max() + 1, np.nan)
     for unit in np.unique(groups[~np.isnan(p)]):
@@ -160,10 +166,8 @@ class LEGCStructured(_ByPvalues):
     PRUNING_TYPE = "structured"
 
     def __init__(self, dim=0, amount=None, alpha=0.05, rule="noncausal", combine="stouffer", groups=None):
-        check_rule(alpha, rule)
-        if combine not in COMBINE:
-            raise ValueError(f"combine={combine!r} is unknown; allowed: {', '.join(COMBINE)}")
-        if not (amount is None or is_whole(amount, 0) or (isinstance(amount, float) and 0 <= amount <= 1)):
+        check(alpha=alpha, rule=rule, combine=combine)
+        if not (amount is None or is_whole(amount, 0) or (is_number(amount) and 0 <= amount <= 1)):
             raise ValueError(f"amount={amount!r} is not allowed; give None, a whole number, or a share from 0 to 1")
         self.dim, self.amount, self.alpha, self.rule = dim, amount, alpha, rule
         self.combine, self.groups = combine, None if groups is None else np.asarray(groups)
@@ -192,17 +196,13 @@ class LEGCStructured(_ByPvalues):
         Raises ValueError, and leaves the module as it was, if p-values, dim, amount or groups do not fit.
         """
         scores = cls._scores(module, name, pvalues)
-        if not isinstance(dim, int) or not -scores.ndim <= dim < scores.ndim:
+        if not is_whole(dim, -scores.ndim, scores.ndim - 1):
             raise ValueError(f"dim={dim!r} is not allowed; {name} has the dimensions 0 to {scores.ndim - 1}")
         size = scores.shape[dim]
-        groups = np.arange(size) if groups is None else np.asarray(groups)
-        if groups.shape != (size,) or groups.dtype.kind not in "iu" or groups.min() < 0:
-            raise ValueError(f"groups={groups.tolist()!r} is not allowed; give {size} whole numbers from 0 on")
+        groups = _units(range(size) if groups is None else groups, size)
         n_units = len(np.unique(groups))
         if isinstance(amount, int | np.integer) and amount > n_units:
             raise ValueError(f"amount={amount} is not allowed; {name} has {n_units} units along dimension {dim}")
-        legc_mask(scores.cpu().numpy().ravel())  # p-values only; torch would drop earlier prunings first
-        cls(dim, amount, alpha, rule, combine)
         mask = getattr(module, f"{name}_mask", None)
         if mask is not None:  # torch hands over only what earlier prunings left of the dimension
             groups = groups[(mask.movedim(dim, 0).reshape(size, -1).sum(1) != 0).cpu().numpy()]
@@ -217,7 +217,8 @@ def attention_heads(n_heads, width, projections=1):
 
     Returns int (projections · width,). Raises ValueError unless n_heads divides width.
     """
-    if n_heads < 1 or width % n_heads:
+    check(n_heads=n_heads, width=width, projections=projections)
+    if width % n_heads:
         raise ValueError(f"n_heads={n_heads!r} is not allowed; give a divisor of width={width}")
     return np.tile(np.repeat(np.arange(n_heads), width // n_heads), projections)
 
@@ -230,8 +231,8 @@ def follow_forward(parent, module):
     """
 
     def mask(_parent, _inputs):
-        for hook in list(module._forward_pre_hooks.values()):
-            if isinstance(hook, prune.BasePruningMethod):
+        for hook in (*module._forward_pre_hooks.values(), *module._forward_hooks.values()):
+            if isinstance(hook, prune.BasePruningMethod | _Copyable):
                 hook(module, None)
 
     return parent.register_forward_pre_hook(mask)
@@ -250,21 +251,17 @@ def prune_parameters(model, pvalues, method=LEGCUnstructured, **options):
     Returns dict of name -> bool tensor, the mask; True = keep
     Raises ValueError for a name that the model does not have, and as `apply`; the model is left as it was.
     """
-    where, modules = {}, dict(model.named_modules())
-    for full, p in pvalues.items():
-        path, _, name = full.rpartition(".")
-        module = modules.get(path)
-        if not isinstance(getattr(module, name, None), torch.Tensor):
-            known = ", ".join(dict(model.named_parameters()))
-            raise ValueError(f"the model has no parameter {full!r}; allowed: {known}")
-        where[full] = module, name, p
-    for full, (module, name, p) in where.items():  # all on a stand-in first, so that all are pruned or none
+    known = named_parameters(model)
+    if unknown := [name for name in pvalues if name not in known]:
+        raise ValueError(f"the model has no parameter {unknown[0]!r}; allowed: {', '.join(known)}")
+    for name, p in pvalues.items():  # all on a stand-in first, so that all are pruned or none
+        _, own, parameter = known[name]
+        stand_in = torch.nn.Module()
+        stand_in.register_parameter(own, torch.nn.Parameter(parameter.detach().clone(), requires_grad=False))
         try:
-            stand_in = torch.nn.Module()
-            stand_in.register_parameter(name, torch.nn.Parameter(getattr(module, name).detach().clone()))
-            method.apply(stand_in, name, p, **options)
+            method.apply(stand_in, own, p, **options)
         except ValueError as error:
-            raise ValueError(f"{full}: {error}") from None
-    for module, name, p in where.values():
-        method.apply(module, name, p, **options)
-    return {full: getattr(module, f"{name}_mask") != 0 for full, (module, name, _) in where.items()}
+            raise ValueError(f"{name}: {error}") from None
+    for name, p in pvalues.items():
+        method.apply(*known[name][:2], p, **options)
+    return {name: getattr(known[name][0], f"{known[name][1]}_mask") != 0 for name in pvalues}

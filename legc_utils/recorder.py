@@ -12,15 +12,16 @@ import numpy as np
 import torch
 
 from legc_utils import granger, lyapunov, protocols
-from legc_utils.protocols import check_finite, is_whole
+from legc_utils.protocols import check, check_finite
 
 
 def bytes_per_weight(window, n_windows, dtype=np.float32):
     """Memory that recording takes for each followed weight: the last window's iterates, and an exponent a window."""
+    check(window=window, n_windows=n_windows)
     return window * np.dtype(dtype).itemsize + 8 * n_windows
 
 
-def _parameters(model):
+def named_parameters(model):
     """Name -> (module, name in it, parameter), each parameter once; a pruned one goes by the name it had before."""
     found = {}
     for full, parameter in model.named_parameters():
@@ -33,8 +34,8 @@ def _parameters(model):
 
 
 def _choose(model, parameters):
-    """What of `_parameters` the user asked for."""
-    known = _parameters(model)
+    """What of `named_parameters` the user asked for."""
+    known = named_parameters(model)
     if parameters is None:
         return {n: v for n, v in known.items() if v[2].ndim >= 2 and v[2].is_floating_point()}
     if isinstance(parameters, str) or not isinstance(parameters, Iterable):
@@ -90,7 +91,8 @@ class LEGCRecorder:
         takes them, or a list of these. Frozen parameters are skipped with a warning that names them.
     error : callable, optional
         Takes nothing and returns the share misclassified, or any other error; called at each window's last iterate,
-        without gradients. Without it, give the errors to `pvalues`.
+        without gradients. Without it, give the errors to `pvalues`. If it fails, step does, and everything else is
+        recorded as ever: that window is a gap, which `pvalues` leaves out with a warning.
     sample : int, optional; follow this many weights of a parameter at most, spread over its output units
     max_bytes : int, optional; follow as many weights as fit, of every larger parameter equally many; needs `n_steps`
     n_steps : int, optional; steps that the training will take: a window or max_lag that cannot work is refused at once
@@ -105,7 +107,7 @@ class LEGCRecorder:
     ones), n_weights, n_windows, nbytes (int; weights followed, whole windows so far, memory held for them).
 
     Raises ValueError if no parameter is left to follow, for a name that fits none, or for a value that is not allowed;
-    while it runs, for weights that are not finite and for a parameter that changes its shape.
+    while it runs, for weights or errors that are not finite and for a parameter that changes its shape.
     """
 
     def __init__(
@@ -115,9 +117,8 @@ class LEGCRecorder:
         p = protocols.get(protocol)
         _, _, steps, self._default_lag, _ = p.of(variant)
         lyapunov.check_window(window, overlap, steps=steps, **p.embedding)
-        for name, value in (("sample", sample), ("max_bytes", max_bytes), ("n_steps", n_steps), ("max_lag", max_lag)):
-            if not (value is None or is_whole(value)):
-                raise ValueError(f"{name}={value!r} is not allowed; give None or a whole number of at least 1")
+        given = dict(sample=sample, max_bytes=max_bytes, n_steps=n_steps, max_lag=max_lag, seed=seed)
+        check(**{name: value for name, value in given.items() if value is not None or name == "seed"})
         if not (error is None or callable(error)):
             raise ValueError(f"error={error!r} cannot be called; give a function without arguments, or None")
         self.model, self.window, self.overlap, self.protocol, self.max_lag = model, window, overlap, p, max_lag
@@ -125,11 +126,11 @@ class LEGCRecorder:
 
         chosen = _choose(model, parameters)
         self.skipped = [n for n, (*_, parameter) in chosen.items() if not parameter.requires_grad]
-        if self.skipped:
-            warnings.warn(f"frozen, and so not followed: {', '.join(self.skipped)}", stacklevel=2)
+        if frozen := ", ".join(self.skipped):
+            warnings.warn(f"frozen, and so not followed: {frozen}", stacklevel=2)
         chosen = {n: v for n, v in chosen.items() if n not in self.skipped}
         if not chosen:
-            has = f"{', '.join(_parameters(model)) or 'no parameters'}, frozen: {', '.join(self.skipped) or 'none'}"
+            has = f"{', '.join(named_parameters(model)) or 'no parameters'}, frozen: {frozen or 'none'}"
             raise ValueError(f"parameters={parameters!r} leaves nothing to follow; the model has: {has}")
         self.names = list(chosen)
         self._where = [chosen[n][:2] for n in self.names]
@@ -146,7 +147,7 @@ class LEGCRecorder:
         self._stream = lyapunov.StreamingLyapunov(
             self.n_weights, window, overlap, decimals=p.decimals, dtype=dtype, steps=steps, **p.embedding
         )
-        self._errors, self._handle = [], None
+        self._errors, self._handle = {}, None  # iterate -> error, so that one that fails leaves all others in place
 
     def _most(self, sizes, sample, max_bytes, n_steps, dtype):
         """How many weights of a parameter to follow at most, after a look at what the planned steps allow."""
@@ -157,11 +158,10 @@ class LEGCRecorder:
         if max_bytes is not None:
             if n_steps is None:
                 raise ValueError(f"max_bytes={max_bytes} needs n_steps, as memory grows with the number of windows")
-            fits = max_bytes // bytes_per_weight(self.window, n_windows, dtype)
-            if fits < len(sizes):
-                least = len(sizes) * bytes_per_weight(self.window, n_windows, dtype)
-                raise ValueError(f"max_bytes={max_bytes} is not enough; allowed here: at least {least}")
-            most = min(most, _cap(sizes, fits))
+            each = bytes_per_weight(self.window, n_windows, dtype)
+            if max_bytes < len(sizes) * each:
+                raise ValueError(f"max_bytes={max_bytes} is not enough; allowed here: at least {len(sizes) * each}")
+            most = min(most, _cap(sizes, max_bytes // each))
         return most
 
     def _lag(self, n_windows):
@@ -200,25 +200,30 @@ class LEGCRecorder:
             self._row[part].copy_(flat if taken is None else flat[taken.to(flat.device)])
         if not torch.isfinite(self._row).all():
             bad = ", ".join(n for n, part in zip(self.names, self._parts) if not self._row[part].isfinite().all())
-            raise ValueError(
-                f"{bad} holds NaN or infinite weights at iterate {self._stream.seen}; allowed: finite ones"
-            )
-        at_end = self._stream.to_window_end() == 1
-        threads = torch.get_num_threads()
-        self._stream.update(self._row.numpy())
-        if torch.get_num_threads() != threads:  # numba's threads are OpenMP's, and so are torch's
-            torch.set_num_threads(threads)
+            raise ValueError(f"{bad} holds NaN or infinite weights at iterate {self._stream.seen}; allowed: finite")
+        at_end, threads = self._stream.to_window_end() == 1, torch.get_num_threads()
+        try:
+            self._stream.update(self._row.numpy())
+        finally:  # numba's threads are OpenMP's, and so are torch's
+            if torch.get_num_threads() != threads:
+                torch.set_num_threads(threads)
         if at_end and self._error is not None:
-            self._errors.append(self._ask_error())
+            self._errors[self._stream.seen - 1] = self._ask_error()
 
     def _ask_error(self):
         modes = [(module, module.training) for module in self.model.modules()]
-        with torch.random.fork_rng(devices=[]):
-            error = float(self._error())
-        for module, mode in modes:
-            module.training = mode
+        try:
+            with torch.random.fork_rng(devices=[]):
+                returned = self._error()
+        finally:
+            for module, mode in modes:
+                module.training = mode
+        try:
+            error = torch.as_tensor(returned, dtype=torch.float64).item()
+        except (TypeError, ValueError, RuntimeError):
+            error = np.nan
         if not np.isfinite(error):
-            raise ValueError(f"error() is {error} at iterate {self._stream.seen - 1}; allowed: finite numbers")
+            raise ValueError(f"error() is {returned!r} at iterate {self._stream.seen - 1}; allowed: a finite number")
         return error
 
     @property
@@ -237,8 +242,8 @@ class LEGCRecorder:
 
     @property
     def errors(self):
-        """What `error` returned at each window's last iterate, float64 (n_windows,)."""
-        return np.array(self._errors)
+        """What `error` returned at each window's last iterate, float64 (n_windows,); NaN where it failed."""
+        return np.array([self._errors.get(end, np.nan) for end in self.window_ends.tolist()])
 
     def exponents(self):
         """Name -> float64 (n_windows, n_followed), nats per iterate, in the flat order of the followed weights."""
@@ -262,21 +267,25 @@ class LEGCRecorder:
 
         error : float array (n_windows,), optional
             The error at each window's last iterate (`window_ends`); None: what the recorder's own `error` returned.
+            Windows without one (NaN) are left out, as if the neighbours met, and a warning says which.
 
         Returns dict of name -> float64 tensor of the parameter's shape. NaN for a weight that is not followed, and
         where the test is not defined, as for a weight that does not move: `legc_mask` keeps both.
-        Raises ValueError for errors of the wrong length or that are not finite, and for too few windows.
+        Raises ValueError for errors of the wrong length or that are infinite, and for too few windows.
         """
         if error is None:
             if self._error is None:
                 raise ValueError("error=None, but the recorder was given no error function; give one error a window")
-            error = self._errors
+            error = self.errors
         error = torch.as_tensor(error, dtype=torch.float64).detach().cpu().numpy()
         if error.shape != (self.n_windows,):
             raise ValueError(f"error has shape {error.shape}; allowed: ({self.n_windows},), one for each window")
-        check_finite(error=error)
-        max_lag = self._lag(self.n_windows)
-        p = granger.protocol_pvalues(error, self._stream.result(), self.protocol, max_lag).min(axis=0)
+        has = ~np.isnan(error)
+        check_finite(error=error[has] if has.any() else error)
+        if gaps := self.window_ends[~has].tolist():
+            warnings.warn(f"left out, as they have no error: the windows that end at iterates {gaps}", stacklevel=2)
+        max_lag = self._lag(has.sum())
+        p = granger.protocol_pvalues(error[has], self._stream.result()[has], self.protocol, max_lag).min(axis=0)
         return self._in_shape(torch.from_numpy(p), torch.nan)
 
     def _settings(self):
@@ -288,7 +297,7 @@ class LEGCRecorder:
         Save it together with the states of model and optimiser, between two steps.
         """
         return self._settings() | {
-            "taken": self._taken, "errors": list(self._errors),
+            "taken": self._taken, "errors": self.errors.tolist(),
             "stream": {k: torch.from_numpy(v) if isinstance(v, np.ndarray) else v
                        for k, v in self._stream.state_dict().items()},
         }  # fmt: skip
@@ -306,4 +315,6 @@ class LEGCRecorder:
             raise ValueError(f"the state follows {counts} weights of {self.names}; give this recorder the same sample")
         arrays = {k: v.numpy() if isinstance(v, torch.Tensor) else v for k, v in state["stream"].items()}
         self._stream.load_state_dict(arrays)
-        self._taken, self._errors = list(state["taken"]), list(state["errors"])
+        known = len(state["errors"]) == self.n_windows  # else some failed in a version that did not say which
+        self._errors = dict(zip(self.window_ends.tolist(), state["errors"])) if known else {}
+        self._taken = list(state["taken"])

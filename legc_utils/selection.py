@@ -11,13 +11,6 @@ from statsmodels.stats.multitest import multipletests
 from legc_utils import granger, lyapunov, protocols, training
 
 
-def check_rule(alpha, rule, correction=None):
-    """Raise ValueError, naming the value and what is allowed, unless `legc_mask` can follow these choices."""
-    if not 0 < alpha < 1:
-        raise ValueError(f"alpha={alpha!r} is not allowed; give a level between 0 and 1")
-    protocols.check_choices(rule=rule, correction=correction)
-
-
 def legc_mask(pvalues, alpha=0.05, rule="noncausal", correction=None):
     """Which weights to keep, given their Granger p-values.
 
@@ -33,8 +26,8 @@ def legc_mask(pvalues, alpha=0.05, rule="noncausal", correction=None):
     kept under "noncausal" and pruned under "causal": the authors' code counts an exception as p = 0.
     Raises ValueError for p-values outside [0, 1], or an unknown rule or correction.
     """
-    check_rule(alpha, rule, correction)
-    p = np.atleast_2d(np.asarray(pvalues, dtype=np.float64))
+    protocols.check(alpha=alpha, rule=rule, correction=correction)
+    p = np.atleast_2d(protocols.numbers(pvalues=pvalues))
     if p.ndim != 2 or p.size == 0:
         raise ValueError(f"pvalues has shape {np.shape(pvalues)}; allowed: (n_weights,) or (max_lag, n_weights)")
     defined = ~np.isnan(p)
@@ -50,6 +43,7 @@ def horizon(split, protocol, variant="FT"):
 
     Raises ValueError for an unknown variant, a window that does not fit the run, or too few windows for max_lag.
     """
+    protocol = protocols.get(protocol, split.name)
     chosen = protocol.of(variant)
     lyapunov.check_window(chosen.window, protocol.overlap, steps=chosen.steps, **protocol.embedding)
     n_rows = chosen.epochs * -(-len(split.X_train) // protocol.batch_size) + 1
@@ -92,7 +86,8 @@ def find_masks(split, hidden, seeds, protocol="published", variant="FT", initial
     n_weights = training.count_weights(layers)
     first = layers[0] * layers[1] if protocol.candidates == "after_first" else 0
     candidates, n_candidates = slice(first, n_weights), n_weights - first
-    seeds = list(np.atleast_1d(seeds))
+    protocols.check(seeds=seeds)
+    seeds = np.atleast_1d(seeds).tolist()
     stream = lyapunov.StreamingLyapunov(
         len(seeds) * n_candidates, look.window, protocol.overlap, decimals=protocol.decimals,
         steps=look.steps, **protocol.embedding,

@@ -1,7 +1,7 @@
 """Train many small networks at once: every seed, mask and perturbed twin advances together.
 
-Weights and biases are kept flat: `weights` holds W1 row by row, then W2, …; only these are recorded,
-counted and pruned (section 3.4). `biases` holds b1, b2, ….
+Weights and biases are kept flat: `weights` holds W1 row by row, then W2, …; only these are recorded, counted and pruned
+(section 3.4). `biases` holds b1, b2, ….
 """
 
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from numba import njit, prange
 from sklearn.metrics import f1_score
 
 from legc_utils import protocols
-from legc_utils.protocols import check_finite, check_whole, is_whole
+from legc_utils.protocols import check, check_finite, is_number, numbers
 
 _PIECE = 2**22  # weights handed to `record` at a time: 32 MiB, whatever the length of the run
 
@@ -74,11 +74,9 @@ def layer_sizes(split, hidden):
 
     Raises ValueError if `hidden` is not a positive int or a sequence of them.
     """
-    hidden = tuple(np.atleast_1d(np.asarray(hidden)))
-    if not hidden or not all(map(is_whole, hidden)):
-        raise ValueError(f"hidden={hidden!r} is not allowed; give one positive whole number per hidden layer")
+    check(hidden=hidden)
     n_classes = len(split.class_names)
-    return (split.X_train.shape[1], *map(int, hidden), 1 if n_classes == 2 else n_classes)
+    return (split.X_train.shape[1], *np.atleast_1d(hidden).tolist(), 1 if n_classes == 2 else n_classes)
 
 
 def count_weights(layers):
@@ -226,44 +224,43 @@ def _sgd_by_sample(weights, biases, masks, X, T, layers, start, stop, rate, reco
                 record[step - start, m] = w
 
 
-class _ByBatch:
-    """Mini-batch SGD in torch for every member at once; each seed shuffles by itself."""
+def _sgd_by_batch(weights, biases, masks, X, T, layers, protocol, seeds):
+    """As `_sgd_by_sample`, by mini-batches in torch: a function of (start, stop, record). Each seed shuffles itself."""
+    weights, biases = torch.as_tensor(weights).requires_grad_(), torch.as_tensor(biases).requires_grad_()
+    masks, X, T = torch.as_tensor(masks), torch.as_tensor(X), torch.as_tensor(T)
+    rngs, size, order = [np.random.default_rng([seed, 1]) for seed in seeds], protocol.batch_size, None
+    per_epoch = -(-len(X) // size)
 
-    def __init__(self, weights, biases, masks, X, T, layers, protocol, seeds):
-        self.weights = torch.as_tensor(weights).requires_grad_()
-        self.biases = torch.as_tensor(biases).requires_grad_()
-        self.masks = torch.as_tensor(masks) if masks.shape[1] else None
-        self.X, self.T, self.layers, self.protocol = torch.as_tensor(X), torch.as_tensor(T), layers, protocol
-        self.rngs = [np.random.default_rng([seed, 1]) for seed in seeds]
-        self.per_epoch = -(-len(X) // protocol.batch_size)
-
-    def advance(self, start, stop, record):
-        p = self.protocol
+    def advance(start, stop, record):
+        nonlocal order
         for step in range(start, stop):
-            if step % self.per_epoch == 0:
-                n = len(self.X)
-                orders = [rng.permutation(n) if p.shuffle else np.arange(n) for rng in self.rngs]
-                self.order = torch.as_tensor(np.stack(orders))
-            batch = self.order[:, (step % self.per_epoch) * p.batch_size :][:, : p.batch_size]
-            out = forward(self.weights, self.biases, self.X[batch], self.layers, p.output)
+            if step % per_epoch == 0:
+                n = len(X)
+                orders = [rng.permutation(n) if protocol.shuffle else np.arange(n) for rng in rngs]
+                order = torch.as_tensor(np.stack(orders))
+            batch = order[:, (step % per_epoch) * size :][:, :size]
+            out = forward(weights, biases, X[batch], layers, protocol.output)
             members_a_seed = len(out) // len(batch)
-            error = (out - self.T[batch].repeat_interleave(members_a_seed, 0)).square().sum(-1).mean(-1)
-            (error.sum() / (out.shape[-1] if p.loss == "mean" else 1)).backward()
+            error = (out - T[batch].repeat_interleave(members_a_seed, 0)).square().sum(-1).mean(-1)
+            (error.sum() / (out.shape[-1] if protocol.loss == "mean" else 1)).backward()
             with torch.no_grad():
-                for parameter in (self.weights, self.biases):
-                    parameter -= p.rate * parameter.grad
+                for parameter in (weights, biases):
+                    parameter -= protocol.rate * parameter.grad
                     parameter.grad = None
-                if self.masks is not None:
-                    self.weights *= self.masks
+                if masks.shape[1]:
+                    weights.mul_(masks)
                 if len(record):
-                    record[step - start] = self.weights.detach().numpy()
+                    record[step - start] = weights.detach().numpy()
+
+    return advance
 
 
 def _members(seeds, masks, perturb, n_weights):
     """Cross seeds, masks and twins: (members, masks (M, n_weights) or (M, 0), offsets (M, n_weights))."""
-    if np.isscalar(perturb):
+    if is_number(perturb):
         perturb = np.vstack([np.zeros(n_weights), perturb * np.eye(n_weights)])
-    offsets = np.zeros((1, n_weights)) if perturb is None else np.asarray(perturb, dtype=np.float64)
+    offsets = np.zeros((1, n_weights)) if perturb is None else numbers(perturb=perturb)
+    check_finite(perturb=offsets)
     if offsets.ndim != 2 or offsets.shape[1] != n_weights:
         raise ValueError(f"perturb has shape {offsets.shape}; allowed: a number, or (n_twins, {n_weights})")
     keep = np.ones((len(seeds), 1, n_weights), bool) if masks is None else np.asarray(masks)
@@ -314,20 +311,20 @@ def train_ensemble(
     check_finite(**{"split.X_train": split.X_train, "split.X_test": split.X_test})
     if not np.isin([*split.y_train, *split.y_test], range(len(split.class_names))).all():
         raise ValueError(f"split holds labels outside its classes; allowed: 0 to {len(split.class_names) - 1}")
-    if not np.size(seeds) or not np.issubdtype(np.asarray(seeds).dtype, np.integer):
-        raise ValueError(f"seeds={seeds!r} is not allowed; give at least one whole number")
-    seeds = [int(s) for s in np.atleast_1d(seeds)]
+    check(seeds=seeds)
+    seeds = np.atleast_1d(seeds).tolist()
     if not (record is None or callable(record) or record == "weights"):
         raise ValueError(f"record={record!r} is not allowed; give None, 'weights' or a callable")
     if protocol.batch_size == 1 and (protocol.output != "sigmoid" or protocol.shuffle):
         raise ValueError("batch_size=1 is trained with sigmoid outputs and a fixed sample order only")
     epochs = protocol.recorded_epochs + protocol.extra_epochs if epochs is None else epochs
-    check_whole(epochs=epochs)
+    check(epochs=epochs)
     per_epoch = -(-len(split.X_train) // protocol.batch_size)
-    rows = np.asarray(rows if np.size(rows) else np.empty(0, int))
-    wrong = rows[(rows < 0) | (rows > epochs * per_epoch) | (rows != rows.astype(int))]
+    rows = np.atleast_1d(numbers(rows=rows))
+    wrong = rows[(rows < 0) | (rows > epochs * per_epoch) | (rows % 1 != 0)]
     if wrong.size:
         raise ValueError(f"rows holds {wrong[0]}; allowed: whole numbers from 0 to {epochs * per_epoch}, the last one")
+    rows = rows.astype(int)
     members, keep, offsets = _members(seeds, masks, perturb, count_weights(layers))
 
     if initial is None:
@@ -335,6 +332,7 @@ def train_ensemble(
     shapes = (len(seeds), count_weights(layers)), (len(seeds), sum(layers[1:]))
     if (np.shape(initial[0]), np.shape(initial[1])) != shapes:
         raise ValueError(f"initial has shapes {tuple(map(np.shape, initial))}; allowed: {shapes}")
+    check_finite(**{"initial[0]": initial[0], "initial[1]": initial[1]})
     of_seed = np.repeat(np.arange(len(seeds)), len(members) // len(seeds))
     start_w = (initial[0][of_seed] + offsets) * (keep if keep.size else 1.0)
     start_b = np.array(initial[1], dtype=np.float64)[of_seed]
@@ -348,7 +346,7 @@ def train_ensemble(
         def advance(start, stop, out):
             _sgd_by_sample(w, b, keep, X, T, sizes, start, stop, rate, out)
     else:
-        advance = _ByBatch(w, b, keep, X, T, layers, protocol, seeds).advance
+        advance = _sgd_by_batch(w, b, keep, X, T, layers, protocol, seeds)
 
     whole = np.empty((epochs * per_epoch + 1, *w.shape)) if record == "weights" else None
     if whole is not None:
@@ -356,7 +354,7 @@ def train_ensemble(
     elif record is not None:
         record(w[None])
     at_epoch = {k * per_epoch: k - 1 for k in range(1, epochs + 1)}
-    read, as_asked = np.unique(rows.astype(int), return_inverse=True)
+    read, as_asked = np.unique(rows, return_inverse=True)
     at_row = {int(row): i for i, row in enumerate(read)}
     errors, accuracy = np.empty((2, len(read), len(members))), np.empty((2, epochs, len(members)))
     labels = np.empty((epochs, len(members), len(split.y_test)), np.int8)

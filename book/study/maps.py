@@ -6,7 +6,7 @@ A map is a callable (state, t) -> next state in operations of torch, whose state
 import numpy as np
 import torch
 
-from legc_utils.protocols import check_finite, check_whole
+from legc_utils.protocols import check, check_finite, is_whole
 from legc_utils.training import count_weights, forward, one_hot
 
 
@@ -41,8 +41,9 @@ def tangent_lyapunov(step, state, n_steps, discard=0, local=False, seed=0):
     ValueError
         For a step count below 1, a state that is not finite, or a map that leaves the finite numbers or changes shape.
     """
-    check_whole(n_steps=n_steps)
-    check_whole(0, discard=discard)
+    check(n_steps=n_steps)
+    if not is_whole(discard, 0):
+        raise ValueError(f"discard={discard!r} is not allowed; give a whole number of at least 0")
     x = torch.as_tensor(np.asarray(state, dtype=np.float64))
     check_finite(state=x.numpy())
     v = torch.as_tensor(np.random.default_rng(seed).normal(size=x.shape))

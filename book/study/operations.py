@@ -1,24 +1,46 @@
 """What a forward pass costs, dense and masked (section 5: FLOPs)."""
 
+from contextlib import contextmanager
+
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 
+@contextmanager
+def evaluating(module):
+    """Within it, a torch module is in evaluation mode and without gradients; afterwards each part is as it was.
+
+    In training mode, batch norm would take what is asked into its statistics, and dropout would answer at random.
+    """
+    modes = [(part, part.training) for part in module.modules()]
+    module.eval()
+    try:
+        with torch.no_grad():
+            yield module
+    finally:
+        for part, mode in modes:
+            part.training = mode
+
+
+def as_inputs(module, X):
+    """An array (n, inputs) as a tensor of the type and on the device of a module's parameters; a tensor as it is."""
+    if torch.is_tensor(X):
+        return X
+    first = next((p for p in module.parameters() if p.is_floating_point()), torch.empty(0, dtype=torch.float64))
+    return torch.as_tensor(X, dtype=first.dtype, device=first.device)
+
+
 def _flop_counts(module, X):
-    X = X if torch.is_tensor(X) else torch.as_tensor(X, dtype=torch.float64)
-    training = module.training
-    module.eval()  # or batch norm would take the sample into its statistics
-    with FlopCounterMode(display=False) as counter, torch.no_grad():
-        module(X)
-    module.train(training)
+    with FlopCounterMode(display=False) as counter, evaluating(module):
+        module(as_inputs(module, X))
     return {name: sum(by_operation.values()) for name, by_operation in counter.get_flop_counts().items()}
 
 
 def multiply_adds(module, X):
     """Multiply–adds of `module(X)`, by torch's own counter. Masked weights count: they multiply.
 
-    X : a tensor as the module takes it, or an array (n, inputs), which is given as float64. torch counts a multiply–add
-    as two operations; this is half of its figure.
+    X : a tensor as the module takes it, or an array (n, inputs), given in the type of its parameters. torch counts a
+    multiply–add as two operations; this is half of its figure.
     """
     return _flop_counts(module, X).get("Global", 0) // 2
 

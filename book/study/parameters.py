@@ -77,8 +77,7 @@ def choose(values):
         datasets, learner = NETWORKS[values["network"]].datasets, f", which network={values['network']!r} can learn"
         if values["dataset"] is None:
             values = values | {"dataset": datasets[0]}
-    whole = protocols.is_whole
-    number = lambda v: isinstance(v, int | float) and not isinstance(v, bool)
+    whole, number = protocols.is_whole, protocols.is_number
     seeds_ok = lambda v: isinstance(v, list) and v and all(whole(s, 0) for s in v) and len(set(v)) == len(v)
     need("dataset", lambda v: v in datasets, f"one of {', '.join(datasets)}{learner}")
     need("protocol", lambda v: v in protocols.PROTOCOLS, f"one of {', '.join(protocols.PROTOCOLS)}")
@@ -88,12 +87,8 @@ def choose(values):
     shares_ok = lambda v: isinstance(v, list) and v and all(number(s) and 0 < s < 1 for s in v) and v == sorted(set(v))
     need("sparsities", shares_ok, "a rising list of shares between 0 and 1, such as [0.5, 0.9]")
     need("draws", whole, "a whole number of at least 1")
-    need("alpha", lambda v: v is None or (number(v) and 0 < v < 1), "a level between 0 and 1")
-    need("overlap", lambda v: v is None or (number(v) and 0 <= v < 1), "a share from 0 up to, not including, 1")
     for name in ("window", "partial_window"):
         need(name, lambda v: v is None or whole(v, 5), "a whole number of at least 5 iterates")
-    for name in ("max_lag", "partial_max_lag", "recorded_epochs", "partial_epochs"):
-        need(name, lambda v: v is None or whole(v), "a whole number of at least 1")
     fields = {f.name for f in dataclass_fields(protocols.Protocol)} - {"dataset"}
     changes = {k: v for k, v in values.items() if k in fields and v is not None}
     return protocols.get(values["protocol"], values["dataset"], **changes)

@@ -9,6 +9,7 @@ import pandas as pd
 import torch
 
 from legc_utils import training
+from legc_utils.protocols import check, check_finite, numbers
 
 # Importing weightwatcher turns on INFO for every library and prints what hardware it found
 _root_level = logging.getLogger().level
@@ -31,12 +32,21 @@ def weightwatcher_table(module, min_evals=8):
     Returns
     -------
     DataFrame: layer, shape, eigenvalues (their number), alpha, alpha_w (the paper's alpha-hat), and in_tail, the
-    number of eigenvalues the fit rests on.
+    number of eigenvalues the fit rests on. These three are NaN where there is no fit, as for zeros or for rank 1, which
+    WeightWatcher reports as an alpha of −1. No rows for a module without `Linear` layers.
+
+    Raises
+    ------
+    ValueError
+        For weights that are not finite.
     """
+    check(min_evals=min_evals)
     linear = [m for m in module.modules() if isinstance(m, torch.nn.Linear)]
     sizes = [tuple(m.weight.shape) for m in linear]
     table = pd.DataFrame({"layer": range(1, len(sizes) + 1), "shape": sizes, "eigenvalues": [min(s) for s in sizes]})
-    if table.eigenvalues.max() < min_evals:
+    for number, m in enumerate(linear, start=1):
+        check_finite(**{f"the weight of layer {number}": m.weight.detach().float().numpy()})
+    if not (table.eigenvalues >= min_evals).any():
         return table.assign(alpha=np.nan, alpha_w=np.nan, in_tail=np.nan)
     weights_only = torch.nn.Sequential(*[torch.nn.Linear(*m.weight.shape[::-1], bias=False) for m in linear])
     for copy, m in zip(weights_only, linear):
@@ -49,7 +59,7 @@ def weightwatcher_table(module, min_evals=8):
         logging.disable(logging.NOTSET)
     found = found.set_index(found.name.astype(int))[["alpha", "alpha_weighted", "num_pl_spikes"]]
     found.columns = ["alpha", "alpha_w", "in_tail"]
-    return table.join(found)
+    return table.join(found.where(found.alpha.between(0, np.inf, inclusive="neither")))
 
 
 def matrices(weights, layers):
@@ -59,7 +69,9 @@ def matrices(weights, layers):
 
 def eigenvalues(W):
     """Eigenvalues of WᵀW, smallest first: the empirical spectrum that WeightWatcher looks at. W (outputs, inputs)."""
-    return np.linalg.svd(np.asarray(W, dtype=np.float64), compute_uv=False)[::-1] ** 2
+    W = numbers(W=W)
+    check_finite(W=W)
+    return np.linalg.svd(W, compute_uv=False)[::-1] ** 2
 
 
 def shuffled_eigenvalues(W, rng):
@@ -77,10 +89,13 @@ def noise_edge(W, rng, draws=200, level=0.05):
 
 
 def tail_fit(values):
-    """WeightWatcher's power-law fit to eigenvalues (n,): (alpha, smallest eigenvalue of the tail, size of the tail)."""
+    """WeightWatcher's power-law fit to eigenvalues (n,): (alpha, smallest eigenvalue of the tail, size of the tail).
+
+    All NaN where there is no fit, as for zeros.
+    """
     with contextlib.redirect_stdout(io.StringIO()):  # it prints a line for every small spectrum
         fit = WWFit(values)
-    return fit.alpha, fit.xmin, len(fit.data)
+    return (fit.alpha, fit.xmin, len(fit.data)) if fit.alpha > 0 else (np.nan, np.nan, np.nan)
 
 
 def bootstrap_alpha(values, rng, draws=200):

@@ -7,7 +7,7 @@ from scipy import special
 from statsmodels.tsa.stattools import kpss
 
 from legc_utils.granger import has_unit_root
-from legc_utils.protocols import check_whole
+from legc_utils.protocols import check
 
 
 def not_stationary(series, level=0.05):
@@ -45,7 +45,7 @@ def toda_yamamoto(target, series, lag, extra=1):
         For lag or extra below 1, or too few windows for them.
     """
     y, x = np.asarray(target, dtype=np.float64), np.asarray(series, dtype=np.float64)
-    check_whole(lag=lag, extra=extra)
+    check(lag=lag, extra=extra)
     p, T = lag + extra, len(y)
     dof = T - p - 2 * p - 1
     if dof < 1:

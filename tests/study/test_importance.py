@@ -42,6 +42,46 @@ def test_a_feature_without_weights_gets_nothing(data):
     assert importance.shap_importance(values, "abcd").index[-1] == "c"
 
 
+def test_values_sum_to_the_output_above_its_mean_over_the_background_that_is_used():
+    background, module = np.random.default_rng(1).normal(size=(250, 4)), network(4, 5, 2)
+    used = importance.used_background(background)
+    values = importance.shap_values(module, background, background[:3])
+    outputs = lambda rows: module(torch.as_tensor(rows)).detach().numpy()
+    assert used.shape == (100, 4)
+    np.testing.assert_allclose(values.sum(axis=1), outputs(background[:3]) - outputs(used).mean(axis=0), atol=1e-12)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
+def test_a_module_in_training_answers_as_in_evaluation_and_is_left_as_it_was(data, dtype):
+    torch.manual_seed(0)
+    layers = [torch.nn.Linear(4, 6), torch.nn.BatchNorm1d(6), torch.nn.Dropout(0.5), torch.nn.Linear(6, 2)]
+    module = torch.nn.Sequential(*layers).to(dtype)
+    module[1].eval()  # one part is frozen, and stays so
+    before = {name: value.clone() for name, value in module.state_dict().items()}
+    once, twice = (importance.shap_values(module, data, data[:2]) for _ in range(2))
+    assert [part.training for part in module] == [True, False, True, True] and module.training
+    assert all(torch.equal(before[name], value) for name, value in module.state_dict().items())
+    assert once.dtype == np.float64 and np.array_equal(once, twice)
+    assert np.array_equal(once, importance.shap_values(module.eval(), data, data[:2]))
+
+
+def test_a_module_that_fails_is_left_as_it_was(data):
+    module = torch.nn.Sequential(torch.nn.Linear(3, 2), torch.nn.Dropout())
+    with pytest.raises(RuntimeError):
+        importance.shap_values(module, data, data[:2])
+    assert module.training and module[1].training
+
+
+@pytest.mark.parametrize(
+    ("background", "X"),
+    [(np.zeros((5, 3)), np.zeros((2, 4))), (np.zeros((0, 4)), np.zeros((2, 4))), (np.zeros(4), np.zeros((2, 4))),
+     (np.full((5, 4), np.nan), np.zeros((2, 4)))],
+)  # fmt: skip
+def test_arrays_that_do_not_fit_are_refused(background, X):
+    with pytest.raises(ValueError, match=r"background.*allowed"):
+        importance.shap_values(network(4, 2), background, X)
+
+
 def test_too_many_features_are_refused():
     with pytest.raises(ValueError, match="13 features.*12"):
         importance.shap_values(network(13, 2, 1), np.zeros((2, 13)), np.zeros((2, 13)))

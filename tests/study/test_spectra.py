@@ -3,6 +3,7 @@
 import logging
 
 import numpy as np
+import pytest
 import torch
 
 from study import spectra
@@ -17,6 +18,46 @@ def test_weightwatcher_sees_baked_in_masks_and_names_every_layer():
     assert table.alpha[:2].notna().all() and np.isnan(table.alpha[2])  # too few eigenvalues is said, not hidden
     module[0].weight.data[:30] *= 0.01
     assert spectra.weightwatcher_table(module).alpha[0] != table.alpha[0]
+
+
+def rank(r, size=20):
+    rng = np.random.default_rng(0)
+    return torch.tensor(rng.normal(size=(size, r)) @ rng.normal(size=(r, size)), dtype=torch.float32)
+
+
+@pytest.mark.parametrize("weight", [torch.zeros(20, 20), rank(1), 1e-20 * rank(20), torch.eye(20)])
+def test_what_has_no_fit_has_no_alpha(weight):
+    """WeightWatcher says −1 where it failed, and inf for equal eigenvalues."""
+    module = torch.nn.Sequential(torch.nn.Linear(20, 20), torch.nn.Linear(20, 30))
+    healthy = spectra.weightwatcher_table(module).loc[1, "alpha":]
+    module[0].weight.data = weight
+    table = spectra.weightwatcher_table(module)
+    assert table.loc[0, "alpha":].isna().all() and table.eigenvalues[0] == 20
+    assert healthy.notna().all() and table.loc[1, "alpha":].tolist() == healthy.tolist()
+
+
+def test_zeros_have_no_tail():
+    assert np.isnan(spectra.tail_fit(np.zeros(20))).all()
+
+
+@pytest.mark.parametrize("module", [torch.nn.ReLU(), torch.nn.Conv2d(1, 2, 3), torch.nn.Sequential()])
+def test_a_module_without_linear_layers_has_an_empty_table(module):
+    table = spectra.weightwatcher_table(module)
+    assert len(table) == 0 and list(table) == ["layer", "shape", "eigenvalues", "alpha", "alpha_w", "in_tail"]
+
+
+def test_weights_that_are_not_finite_are_named():
+    module = torch.nn.Sequential(torch.nn.Linear(20, 20), torch.nn.Linear(20, 20))
+    module[1].weight.data[0, 0] = torch.nan
+    with pytest.raises(ValueError, match="layer 2 holds NaN or infinite values; allowed: finite"):
+        spectra.weightwatcher_table(module)
+    with pytest.raises(ValueError, match="W holds NaN"):
+        spectra.eigenvalues(module[1].weight.detach())
+
+
+def test_half_precision_is_looked_at_too():
+    module = torch.nn.Sequential(torch.nn.Linear(20, 20).bfloat16(), torch.nn.Linear(20, 30).half())
+    assert spectra.weightwatcher_table(module).alpha.notna().all()
 
 
 def test_importing_weightwatcher_left_the_loggers_alone():

@@ -2,6 +2,7 @@
 
 import copy
 import io
+import warnings
 
 import numpy as np
 import pytest
@@ -69,10 +70,29 @@ def test_rule_and_correction_are_those_of_legc_mask(rule, correction):
     assert np.array_equal(layer.weight_mask.bool().ravel(), selection.legc_mask(P6, 0.04, rule, correction))
 
 
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.float16])
-def test_the_mask_has_the_type_of_the_weights(dtype):
-    layer = legc(torch.nn.Linear(3, 2, dtype=dtype), "weight", P6)
+@pytest.mark.parametrize("first", [None, "torch", "legc"])
+@pytest.mark.parametrize("structured", [False, True])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.float16, torch.bfloat16])
+def test_the_mask_has_the_type_of_the_weights(dtype, structured, first):
+    layer = torch.nn.Linear(3, 2, dtype=dtype)
+    if first == "torch":
+        prune.l1_unstructured(layer, "weight", 1)
+    if first == "legc":
+        legc(layer, "weight", P6, alpha=0.1)
+    before = layer.weight_mask.bool() if first else torch.ones(2, 3, dtype=bool)
+    (pruning.LEGCStructured if structured else pruning.LEGCUnstructured).apply(layer, "weight", P6)
     assert layer.weight_mask.dtype == layer.weight.dtype == dtype
+    keep = before & (KEEP6.bool().reshape(2, 3) | structured)
+    assert structured or torch.equal(layer.weight_mask.bool(), keep)
+    assert layer(torch.ones(1, 3, dtype=dtype)).dtype == dtype
+
+
+def test_global_pruning_takes_scores_of_half_precision():
+    layers = [(torch.nn.Linear(3, 2, dtype=torch.bfloat16), "weight") for _ in range(2)]
+    scores = {pair: torch.tensor(P6, dtype=torch.bfloat16).reshape(2, 3) for pair in layers}  # .05 is more in it
+    prune.global_unstructured(layers, pruning.LEGCUnstructured, importance_scores=scores)
+    assert all(torch.equal(layer.weight_mask.bool(), KEEP6.bool().reshape(2, 3)) for layer, _ in layers)
+    assert all(layer.weight_mask.dtype == torch.bfloat16 for layer, _ in layers)
 
 
 def test_pvalues_are_not_rounded_to_the_type_of_the_weights():
@@ -182,7 +202,7 @@ def test_a_pruned_module_can_be_saved_and_loaded():
     prune.remove(loaded, "weight")
 
 
-@pytest.mark.parametrize("shape", [(5,), (7,), (3, 5), (6, 2), ()])
+@pytest.mark.parametrize("shape", [(5,), (7,), (3, 5), (6, 2), (), (3, 2), (1, 2, 3), (6, 1), (2, 1, 6)])
 def test_a_wrong_number_of_pvalues_is_refused_and_leaves_the_module_as_it_was(shape):
     layer = torch.nn.Linear(3, 2)
     with pytest.raises(ValueError, match=r"pvalues has shape.*\(2, 3\).*\(6,\)"):
@@ -465,3 +485,110 @@ def test_parameters_are_pruned_by_name_all_or_none():
     assert [int(m.sum()) for m in masks.values()] == [0, 4, 0] and masks["1.weight"].dtype == torch.bool
     masks = pruning.prune_parameters(model, {"1.weight": p["1.weight"]}, pruning.LEGCStructured, amount=2)
     assert masks["1.weight"].sum() == 0
+
+
+# parametrised layers
+
+
+def parametrised(kind):
+    layer, new = torch.nn.Linear(3, 4), torch.nn.utils.parametrizations
+    make = {
+        "weight_norm": new.weight_norm, "spectral_norm": new.spectral_norm, "orthogonal": new.orthogonal,
+        "old weight_norm": torch.nn.utils.weight_norm, "old spectral_norm": torch.nn.utils.spectral_norm,
+    }[kind]  # fmt: skip
+    return torch.nn.Sequential(make(layer), torch.nn.ReLU(), torch.nn.Linear(4, 2))
+
+
+@pytest.mark.filterwarnings("ignore:.*weight_norm.*is deprecated")
+@pytest.mark.parametrize(
+    ("kind", "original"),
+    [
+        ("weight_norm", "parametrizations.weight.original1"),
+        ("spectral_norm", "parametrizations.weight.original"),
+        ("orthogonal", "parametrizations.weight.original"),
+        ("old weight_norm", "weight_v"),
+        ("old spectral_norm", "weight_orig"),
+    ],
+)
+def test_a_parametrised_weight_is_refused_before_anything_is_pruned_and_its_original_is_not(kind, original):
+    torch.manual_seed(0)
+    model, p = parametrised(kind), np.tile([0.9, 0.01, 0.01], (4, 1))
+    with pytest.raises(ValueError, match=rf"no parameter '0\.weight'; allowed: .*0\.{original}"):
+        pruning.prune_parameters(model, {"2.weight": np.full((2, 4), 0.9), "0.weight": p})
+    with pytest.raises(ValueError, match=r"'weight' is no parameter of .*Linear; allowed: bias.*in its original"):
+        pruning.LEGCStructured.apply(model[0], "weight", p)
+    assert not prune.is_pruned(model)
+    masks = pruning.prune_parameters(model, {f"0.{original}": p})
+    assert torch.equal(masks[f"0.{original}"], torch.from_numpy(p < 0.05))
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    for _ in range(2):
+        optimizer.zero_grad()
+        model(torch.ones(2, 3)).sum().backward()
+        optimizer.step()
+    model(torch.ones(2, 3))
+    if kind != "orthogonal":  # a rotation of what is left has no zeros
+        assert (model[0].weight[:, 0] == 0).all() and (model[0].weight[:, 1:] != 0).all()
+
+
+@pytest.mark.parametrize("name", ["0.running_mean", "0.weight_mask", "0.weight_orig", "", "0", "7.weight"])
+def test_what_is_no_parameter_is_refused_before_anything_is_pruned(name):
+    model = torch.nn.Sequential(torch.nn.BatchNorm1d(3), torch.nn.Linear(3, 2))
+    prune.l1_unstructured(model[0], "weight", 1)
+    with pytest.raises(ValueError, match=rf"no parameter '{name}'; allowed: 0\.bias, 0\.weight, 1\.weight, 1\.bias$"):
+        pruning.prune_parameters(model, {"1.weight": np.full((2, 3), 0.9), name: [0.9] * 3})
+    assert not prune.is_pruned(model[1])
+
+
+# export
+
+
+def exported(model, *inputs):
+    with warnings.catch_warnings(action="ignore"):  # torch warns that a pruned weight is assigned in a forward pass
+        return torch.export.export(model, inputs)
+
+
+@pytest.mark.parametrize("used", [False, True])
+@pytest.mark.parametrize("stacked", [False, True])
+@pytest.mark.parametrize("make", [unstructured, lambda stacked: structured(unstructured(stacked=stacked), amount=1)[0]])
+def test_a_pruned_model_is_exported_as_it_is_and_goes_on(make, stacked, used):
+    model, x = torch.nn.Sequential(make(stacked=stacked), torch.nn.ReLU()), torch.ones(2, 3)
+    if used:
+        model(x).sum().backward()
+    program, file = exported(model, x), io.BytesIO()
+    assert torch.equal(program.module()(x), model(x))
+    torch.export.save(program, file)
+    file.seek(0)
+    assert torch.equal(torch.export.load(file).module()(x), model(x))
+    twin = copy.deepcopy(model)
+    assert torch.equal(twin(x), model(x)) and type(model[0].weight) is torch.Tensor
+    prune.remove(model[0], "weight")
+    assert torch.equal(exported(model, x).module()(x), twin(x))
+
+
+def test_a_pruned_attention_is_exported_copied_and_followed():
+    """Its out_proj is read without being called, so that no hook of out_proj runs."""
+    attention = torch.nn.MultiheadAttention(4, 2)
+    unstructured(attention.out_proj)
+    pruning.LEGCUnstructured.apply(attention, "in_proj_weight", np.linspace(0, 0.1, 48))
+    pruning.follow_forward(attention, attention.out_proj)
+    x = torch.randn(3, 1, 4)
+    attention(x, x, x)[0].sum().backward()
+    attention(x, x, x)
+    twin = copy.deepcopy(attention)
+    assert torch.allclose(exported(twin, x, x, x).module()(x, x, x)[0], attention(x, x, x)[0], atol=1e-6)
+
+
+@pytest.mark.parametrize("how", ["trace", "compile", "ensemble"])
+def test_other_transforms_take_a_pruned_model_and_leave_it_copyable(how):
+    model, x = torch.nn.Sequential(unstructured(), torch.nn.ReLU()), torch.ones(2, 3)
+    expected = model(x)
+    if how == "trace":
+        found = torch.jit.trace(model, x)(x)
+    elif how == "compile":
+        found = torch.compile(model, backend="eager")(x)
+    else:
+        stacked = {name: p.detach()[None] for name, p in model.named_parameters()}
+        found = torch.vmap(lambda p: torch.func.functional_call(model, p, (x,)))(stacked)[0]
+    assert torch.equal(found, expected)
+    model(x)
+    assert torch.equal(copy.deepcopy(model)(x), expected)

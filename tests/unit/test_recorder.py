@@ -319,6 +319,8 @@ def test_iterates_are_kept_as_exactly_as_the_weights_are(dtype, kept):
         (dict(n_steps=300, max_lag=14), "max_lag=14 .*up to 10"),
         (dict(max_lag=0), "max_lag=0"),
         (dict(error=0.5), "error=0.5"),
+        (dict(seed=-1), "seed=-1 .*at least 0"),
+        (dict(overlap=None), "overlap=None .*from 0 up to"),
         (dict(protocol="mine"), "protocol='mine'"),
         (dict(variant="pt"), "variant='pt' .*FT, PT"),
     ],
@@ -380,6 +382,130 @@ def test_an_error_function_that_returns_nan_is_named():
     LEGCRecorder(model, **WINDOW, error=lambda: float("nan")).attach(optimizer)
     with pytest.raises(ValueError, match=r"error\(\) is nan at iterate 9"):
         train(model, optimizer, 12)
+
+
+class Stop(Exception):
+    """A user's own."""
+
+
+def fails(how, at, model):
+    """An error function that fails once, at its call number `at`, after it has changed the model's mode."""
+    calls, right = [], wrong(model)
+
+    def error():
+        model.eval()
+        calls.append(1)
+        if len(calls) != at:
+            return right()
+        if isinstance(how, type):
+            raise how
+        return how
+
+    return error
+
+
+FAILURES = [Stop, KeyboardInterrupt, torch.nan, np.inf, None, "0.1", np.ones(2), torch.ones(3), 1j, {}]
+
+
+@pytest.mark.parametrize("how", FAILURES, ids=repr)
+def test_an_error_that_fails_once_leaves_a_gap_and_nothing_else(how):
+    model, optimizer = setting()
+    undisturbed = LEGCRecorder(model, **WINDOW, max_lag=2, error=wrong(model)).attach(optimizer)
+    train(model, optimizer, 150)
+
+    model, optimizer = setting()
+    recorder = LEGCRecorder(model, **WINDOW, max_lag=2, error=fails(how, 3, model)).attach(optimizer)
+    train(model, optimizer, 26)  # iterate 27 ends the third window
+    raised, said = (
+        (how, None) if isinstance(how, type) else (ValueError, r"error\(\) is .* at iterate 27; allowed: a finite")
+    )
+    with pytest.raises(raised, match=said):
+        train(model, optimizer, 1, first=26)
+    assert all(module.training for module in model.modules())
+    state, file = recorder.state_dict(), io.BytesIO()
+    train(model, optimizer, 123, first=27)
+
+    expected = np.delete(undisturbed.errors, 2)
+    assert np.isnan(recorder.errors[2]) and np.array_equal(np.delete(recorder.errors, 2), expected)
+    assert all(np.array_equal(a, b) for a, b in zip(recorder.exponents().values(), undisturbed.exponents().values()))
+    with pytest.warns(UserWarning, match=r"no error: the windows that end at iterates \[27\]"):
+        found = recorder.pvalues()
+    for name, exponents in undisturbed.exponents().items():
+        p = granger.granger_pvalues(expected, np.delete(exponents, 2, axis=0), 2).min(axis=0).round(4)
+        assert np.array_equal(found[name].numpy().ravel(), p, equal_nan=True)
+
+    torch.save(state, file)  # saved in the gap, and resumed
+    file.seek(0)
+    model, optimizer = setting()
+    resumed = LEGCRecorder(model, **WINDOW, max_lag=2, error=wrong(model))
+    train(model, optimizer, 27)
+    resumed.load_state_dict(torch.load(file))
+    resumed.attach(optimizer)
+    train(model, optimizer, 123, first=27)
+    with pytest.warns(UserWarning, match=r"\[27\]"):
+        again = resumed.pvalues()
+    assert all(torch.equal(again[n].nan_to_num(-1), found[n].nan_to_num(-1)) for n in WEIGHTS)
+
+
+@pytest.mark.parametrize("wrap", [lambda e: np.array([e]), lambda e: torch.tensor([[e]]), np.float32, lambda e: e])
+def test_an_error_may_be_anything_that_holds_one_number(wrap):
+    model, optimizer = setting()
+    plain = wrong(model)
+    recorder = LEGCRecorder(model, **WINDOW, error=lambda: wrap(plain().item())).attach(optimizer)
+    train(model, optimizer, 30)
+    assert recorder.errors.shape == (3,) and np.isfinite(recorder.errors).all()
+
+
+def test_gaps_in_errors_that_are_given_are_left_out_too():
+    model, optimizer = setting()
+    recorder = LEGCRecorder(model, **WINDOW, max_lag=2, error=wrong(model)).attach(optimizer)
+    train(model, optimizer, 150)
+    errors = recorder.errors
+    errors[[0, 7]] = np.nan
+    with pytest.warns(UserWarning, match=r"iterates \[9, 72\]"):
+        recorder.pvalues(errors)
+    errors[1] = np.inf
+    with pytest.raises(ValueError, match="NaN or infinite"):
+        recorder.pvalues(errors)
+    errors[:] = np.nan
+    errors[:3] = 0.1
+    with pytest.warns(UserWarning), pytest.raises(ValueError, match="at least 8 windows, and there are 3"):
+        recorder.pvalues(errors)
+
+
+def test_states_saved_before_gaps_were_known_still_load():
+    """Errors were a list, one a window; a shorter one tells of failures, but not where."""
+    model, optimizer = setting()
+    recorder = LEGCRecorder(model, **WINDOW, error=wrong(model)).attach(optimizer)
+    train(model, optimizer, 60)
+    state, errors = recorder.state_dict(), recorder.errors
+    state["errors"] = errors.tolist()
+    other = LEGCRecorder(model, **WINDOW, error=wrong(model))
+    other.load_state_dict(state)
+    assert np.array_equal(other.errors, errors)
+    other.load_state_dict(state | {"errors": errors.tolist()[:-1]})
+    assert np.isnan(other.errors).all() and other.n_windows == len(errors)
+
+
+def test_an_interrupt_while_exponents_are_computed_loses_no_window(monkeypatch):
+    model, optimizer = setting()
+    whole = LEGCRecorder(model, **WINDOW).attach(optimizer)
+    recorder = LEGCRecorder(model, **WINDOW).attach(optimizer)
+    train(model, optimizer, 17)
+    kernel = lyapunov._exponents
+
+    def interrupted(ring, *rest):
+        if ring is recorder._stream._ring:
+            raise KeyboardInterrupt
+        return kernel(ring, *rest)
+
+    monkeypatch.setattr(lyapunov, "_exponents", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        train(model, optimizer, 1, first=17)
+    monkeypatch.undo()
+    assert recorder.n_windows == 2
+    train(model, optimizer, 20, first=18)
+    assert all(np.array_equal(a, b) for a, b in zip(recorder.exponents().values(), whole.exponents().values()))
 
 
 def test_too_short_a_run_is_named_when_it_was_not_announced():
