@@ -1,57 +1,73 @@
-# make book · make pdf · make test · make bench · make notebooks · make reference · make sweep · make sensitivity · make cluster-test · make cluster-bench · make lint · make lock     (each sets up .venv itself)
+# make book · make pdf · make test · make test-slow · make bench · make notebooks · make reference · make sweep · make sensitivity · make cluster-test · make cluster-bench · make lint · make lock     (each sets up .venv itself)
 
-PYTHON ?= $(shell command -v python3.11 || command -v python3)
+# PYTHON names the Python 3.11 that .venv is made with; without it, it is the first on PATH
 PROFILE ?= paper
-OUT := $(CURDIR)$(if $(filter paper,$(PROFILE)),,/_build/$(PROFILE))
-VENV := $(CURDIR)/.venv
-export PATH := $(VENV)/bin:$(PATH)
+OUT := $(if $(filter paper,$(PROFILE)),,_build/$(PROFILE)/)_build
+# No step takes a program from PATH that .venv has, and no rule names the folder of the checkout, which may have blanks
+VENV := .venv
+RUN := $(VENV)/bin/python
+export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 export PYTHONPATH :=
+export PYTHONUTF8 := 1
+unexport PYTHONHOME
+# Snakemake, pooch and numba keep something in the home, unless that cannot be written to
+ifeq (,$(shell cache="$${XDG_CACHE_HOME:-$$HOME/.cache}"; mkdir -p "$$cache" 2> /dev/null && test -w "$$cache" && echo yes))
+export XDG_CACHE_HOME := $(CURDIR)/_build/home/cache
+endif
 # The rest is in profiles/default
-SNAKEMAKE := snakemake --cores all
+SNAKEMAKE := $(RUN) -m snakemake --cores all
 
-.PHONY: book pdf test bench notebooks reference sweep sensitivity cluster-test cluster-bench lint lock install chromium clean
+ifneq (,$(findstring :,$(CURDIR)))
+$(error $(CURDIR) has a colon, which separates folders in PATH: move the checkout)
+endif
+
+.PHONY: anew book pdf test test-slow bench notebooks reference sweep sensitivity cluster-test cluster-bench lint lock install chromium clean
 
 book: install
-	@python -m legc_utils.datasets
+	@$(RUN) -m legc_utils.datasets
 	@$(SNAKEMAKE) --config profile=$(PROFILE)
-	@echo $(OUT)/_build/html/index.html
+	@echo "$$PWD/$(OUT)/html/index.html"
 
 # The whole book as one PDF, to print or to read on the train
 pdf: book chromium
-	@jupyter-book build $(OUT)/_build/stage --path-output $(OUT)/_build/print --builder custom --custom-builder singlehtml -q
+	@$(RUN) $(VENV)/bin/jupyter-book build $(OUT)/stage --path-output $(OUT)/print --builder custom --custom-builder singlehtml -q
 	@$(shell command -v chromium chromium-browser google-chrome | head -1) --headless --no-sandbox --disable-gpu \
-	 --virtual-time-budget=60000 --print-to-pdf=$(OUT)/_build/legcnet.pdf $(OUT)/_build/print/_build/singlehtml/index.html
-	@echo $(OUT)/_build/legcnet.pdf
+	 --virtual-time-budget=60000 --print-to-pdf="$$PWD/$(OUT)/legcnet.pdf" "$$PWD/$(OUT)/print/_build/singlehtml/index.html"
+	@echo "$$PWD/$(OUT)/legcnet.pdf"
 
 # One thread a process: two processes share two cores, and threads that wait for each other cost more than they give.
 # Numba's count as well: its threads are OpenMP's, and so torch's.
-test notebooks: export OMP_NUM_THREADS = 1
-test notebooks: export NUMBA_NUM_THREADS = 1
+test test-slow notebooks: export OMP_NUM_THREADS = 1
+test test-slow notebooks: export NUMBA_NUM_THREADS = 1
 test: install chromium lint
-	pytest -n 2 --dist loadfile tests --ignore tests/test_book.py
-	pytest -n 2 --doctest-modules --doctest-glob=README.md legc_utils book/study README.md
-	pytest -n 2 --dist loadfile --nbval --nbval-cell-timeout 600 notebooks
-	pytest tests/test_book.py
+	$(RUN) -m pytest -n 2 --dist loadfile tests --ignore tests/test_book.py
+	$(RUN) -m pytest -n 2 --doctest-modules --doctest-glob=README.md legc_utils book/study README.md
+	$(RUN) -m pytest -n 2 --dist loadfile --nbval --nbval-cell-timeout 600 notebooks
+	$(RUN) -m pytest tests/test_book.py
+
+# Builds and sweeps that are killed many times over; half an hour
+test-slow: install
+	$(RUN) -m pytest -m slow tests
 
 # The core against its peers, on this machine; writes benchmarks/results, which the page "Performance" shows
 bench: install
-	python -m benchmarks
+	$(RUN) -m benchmarks
 
 # Store the outputs that nbval compares (quick profile: the notebooks' own defaults)
 notebooks: install
-	python book/build/refresh.py
+	$(RUN) book/build/refresh.py
 
 # Keep the results of the quick profile as what tests compare a fresh run with
 reference: install
 	rm -rf book/executed/quick tests/reference
 	@$(MAKE) --no-print-directory book PROFILE=quick
-	cd book/executed/quick/results && find [0-9]* evidence -name '*.csv' -exec install -D -m 644 {} $(CURDIR)/tests/reference/{} ';'
+	cd book/executed/quick/results && find [0-9]* evidence -name '*.csv' -exec install -D -m 644 {} ../../../../tests/reference/{} ';'
 
 # Every combination of the parameters in config.yaml (section sweep); killed or stopped, it goes on where it was
 sweep: install
 	@$(SNAKEMAKE) sweep
-	@echo $(CURDIR)/_build/sweep/table.csv
-	@echo $(CURDIR)/_build/sweep/page/_build/_page/sensitivity/html/sensitivity.html
+	@echo "$$PWD/_build/sweep/table.csv"
+	@echo "$$PWD/_build/sweep/page/_build/_page/sensitivity/html/sensitivity.html"
 
 # The same, and what came out becomes what the page "Sensitivity" shows
 sensitivity: sweep
@@ -64,20 +80,18 @@ cluster-test: install
 
 # What a job costs here and through that Slurm; writes benchmarks/results/cluster, which "Running on a cluster" shows
 cluster-bench: install
-	tests/cluster/with_slurm.sh $(VENV)/bin/python -m benchmarks.cluster
+	tests/cluster/with_slurm.sh $(RUN) -m benchmarks.cluster
 
 lint: install
-	ruff check .
-	ruff format --check .
-	python book/build/check_prose.py
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(RUN) book/build/check_prose.py
 
 install: $(VENV)/installed
 
-$(VENV)/installed: requirements.txt pyproject.toml
-	$(PYTHON) -m venv $(VENV)
-	python -m pip install -qq -r requirements.txt
-	python -m pip install -qq --no-deps --no-build-isolation -e .
-	touch $@
+# Made anew if it has another version of Python or belongs to another checkout
+$(VENV)/installed: requirements.txt pyproject.toml $(shell $(RUN) -I book/build/environment.py check 2> /dev/null || echo anew)
+	@python=$$(sh book/build/find_python.sh "$(PYTHON)") && "$$python" book/build/environment.py
 
 # Debian's browser, for the tests that open the rendered book
 chromium:
@@ -85,7 +99,7 @@ chromium:
 
 # Resolve pyproject.toml anew and write down every version
 lock:
-	$(PYTHON) -m venv .venv-lock
+	python=$$(sh book/build/find_python.sh "$(PYTHON)") && "$$python" -m venv --clear .venv-lock
 	.venv-lock/bin/python -m pip install -qq '.[book,test,bench]'
 	(echo '# The lock: every package that is installed, at one version. Written by `make lock` from pyproject.toml.'; \
 	 .venv-lock/bin/python -m pip freeze --all --exclude pip --exclude legc-utils | sed 's/+cpu$$//' | sort -f) > requirements.txt

@@ -13,6 +13,7 @@ from study.parameters import NETWORKS
 
 sys.path.insert(0, "book/build")
 import check_prose
+import jobs
 import keys
 from keys import digest, source_key
 
@@ -44,10 +45,10 @@ def parameters(wildcards):
 
 
 # networks and images first: theirs are the longest jobs
-jobs = [(n, d, p) for d in reversed(names) for n, notebook in config["notebooks"].items()
+runs = [(n, d, p) for d in reversed(names) for n, notebook in config["notebooks"].items()
         if kinds[d] in notebook["data"] and d in settings.get("only", {}).get(n, names) for p in notebook["protocols"]
         if f"{d}-{p}" not in settings.get("skip", {}).get(n, [])]
-pages = [f"{executed}/{n}/{d}-{p}.ipynb" for n, d, p in jobs]
+pages = [f"{executed}/{n}/{d}-{p}.ipynb" for n, d, p in runs]
 prose = ["intro", "claims", "verdict", "sensitivity", "tables", "audit", "deviations", "fidelity", "performance", "rerun", "howto", "cluster",
          "budget", "data", "built"]
 kept = {  # tables that are not computed by this build, but shown by it
@@ -72,17 +73,14 @@ rule html:
         f"{out}/_build/html/index.html",
     params:
         key=digest(
-            *map(Path, ("book/build/stage.py", "book/build/chapters.py", "book/build/tidy_pages.py")), keys.LOCK,
-            keys.code_key("book/build/chapters.py"), Path("_toc.yml"), Path("_config.yml"),
+            *(Path("book/build", f"{step}.py") for step in ("html_job", "stage", "chapters", "tidy_pages")),
+            keys.code_key("book/build/chapters.py"), Path("_toc.yml"), Path("_config.yml"), keys.LOCK,
             *sorted(Path("book").glob("*.*")), names,
         ),
     log:
         f"{executed}/log/html.log",
     shell:
-        "(python book/build/stage.py {profile} {out}/_build/stage {names} && "
-        "jupyter-book build {out}/_build/stage --path-output {out} -W -n --keep-going && "
-        "python book/build/tidy_pages.py {out}/_build/html) > {log} 2>&1 || "
-        "(tail -40 {log}; exit 1)"
+        "exec {jobs.PYTHON} book/build/html_job.py {profile} {out} {log} {names}"
 
 
 rule notebook:
@@ -99,8 +97,8 @@ rule notebook:
     log:
         f"{executed}/log/{{notebook}}-{{name}}-{{protocol}}.log",
     shell:
-        "NUMBA_NUM_THREADS=1 OMP_NUM_THREADS=1 papermill {input} {output.page} -y {params.values:q}"
-        " --no-progress-bar > {log} 2>&1 || (tail -25 {log}; exit 1)"
+        "NUMBA_NUM_THREADS=1 OMP_NUM_THREADS=1"
+        " exec {jobs.PYTHON} book/build/page_job.py {input} {params.values:q} {output.page} {log}"
 
 
 rule prose:
@@ -116,15 +114,17 @@ rule prose:
     log:
         f"{executed}/log/{{page}}.log",
     shell:
-        "jupytext --to ipynb book/{wildcards.page}.md --output - -q 2> {log}"
-        " | papermill - {output} -y {params.values:q} --no-progress-bar >> {log} 2>&1 || (tail -25 {log}; exit 1)"
+        "exec {jobs.PYTHON} book/build/page_job.py book/{wildcards.page}.md {params.values:q} {output} {log}"
 
 
 include: "sweep.smk"  # target `sweep`; its hooks are taken from the main file only
 
 
 onstart:
-    sweep_starts()
+    if sweep_wanted():
+        sweep_starts()
+    elif workflow.is_main_process:
+        jobs.alone(f"{executed}/lock")
 
 
 onerror:

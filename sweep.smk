@@ -15,6 +15,7 @@ from legc_utils import datasets
 from study import sweeps
 
 sys.path.insert(0, "book/build")
+import jobs
 import keys
 
 
@@ -58,6 +59,9 @@ def sweep_wanted():
 def sweep_starts():
     """Report progress from the process that was started by hand, wherever the jobs run."""
     if workflow.is_main_process and sweep_wanted():
+        if not workflow.local_exec:
+            jobs.need_plain_paths()
+        jobs.alone(sweep_folder / "lock")
         threading.Thread(target=sweeps.watch, args=(sweep_results, sweep_points), daemon=True).start()
 
 
@@ -80,13 +84,7 @@ rule sweep:
     localrule: True
     run:
         sweep_ends()
-        shell(
-            "(rm -rf {sweep_folder}/page && mkdir {sweep_folder}/page && "
-            "jupytext --to ipynb book/sensitivity.md --output - -q | papermill - {sweep_folder}/page/sensitivity.ipynb"
-            " -p kept {sweep_folder}/specifications --no-progress-bar && "
-            "jupyter-book build -q {sweep_folder}/page/sensitivity.ipynb --path-output $PWD/{sweep_folder}/page)"
-            " > {log} 2>&1 || (tail -25 {log}; exit 1)"
-        )
+        shell("exec {jobs.PYTHON} book/build/sweep_page.py {sweep_folder} {log}")
 
 
 rule sweep_table:  # the same without the page
@@ -109,8 +107,8 @@ rule point:
     log:
         f"{sweep_folder}/log/{{name}}.log",
     shell:
-        "NUMBA_NUM_THREADS=1 OMP_NUM_THREADS=1 python book/build/sweep_job.py {params.notebook} {params.values:q} {output}"
-        " > {log} 2>&1 || (tail -25 {log}; exit 1)"
+        "NUMBA_NUM_THREADS=1 OMP_NUM_THREADS=1"
+        " exec {jobs.PYTHON} book/build/sweep_job.py {params.notebook} {params.values:q} {output} {log}"
 
 
 onstart:

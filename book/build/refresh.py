@@ -8,6 +8,7 @@ import base64
 import sys
 from pathlib import Path
 
+import jobs
 import jupytext
 import nbformat
 from nbclient import NotebookClient
@@ -29,6 +30,7 @@ def refresh(source):
 
 
 if __name__ == "__main__":
+    jobs.settle()
     for source in map(Path, sys.argv[1:] or sorted(Path("notebooks").glob("*.py"))):
         print(source)
         refresh(source)

@@ -1,13 +1,11 @@
 """Gather what the table of contents names into one folder, ready for jupyter-book.
 
-Usage: python book/build/stage.py PROFILE FOLDER NAME …, with the data sets that could be had, and the networks.
 Executed notebooks come from book/executed/PROFILE, prose from book/. A page is copied only if it changed, so that
 Sphinx rebuilds no more than it must.
 """
 
 import json
 import re
-import sys
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -129,6 +127,7 @@ def contents(toc, pages):
 
 
 def main(profile, folder, *names):
+    """Fill a folder for a profile; names are the data sets that could be had, and the networks."""
     book, executed, stage = Path("book"), Path("book/executed") / profile, Path(folder)
     config = yaml.safe_load(Path("config.yaml").read_text())
     toc = yaml.safe_load(Path("_toc.yml").read_text())
@@ -145,7 +144,7 @@ def main(profile, folder, *names):
                 files[Path(n, file)] = content
     kept = {*config["notebooks"], "claims", "claims_by_dataset"}
     for path in sorted(
-        p for p in (executed / "results").rglob("*.*") if p.parent.name in kept
+        p for p in (executed / "results").rglob("*.*") if p.parent.name in kept and p.suffix != ".partial"
     ):  # raw rows, to download
         files[Path("assets/results") / path.relative_to(executed / "results")] = path.read_bytes()
     files[Path("_toc.yml")] = yaml.safe_dump(contents(toc, pages), sort_keys=False).encode()
@@ -170,7 +169,3 @@ def main(profile, folder, *names):
     for path in stage.rglob("*"):
         if path.is_file() and path.relative_to(stage) not in files:
             path.unlink()
-
-
-if __name__ == "__main__":
-    main(*sys.argv[1:])

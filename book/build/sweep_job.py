@@ -1,14 +1,20 @@
-"""Run one point of a sweep: python book/build/sweep_job.py NOTEBOOK PARAMETERS(JSON) RESULT.csv
+"""Run one point of a sweep: python book/build/sweep_job.py NOTEBOOK PARAMETERS(JSON) RESULT.csv LOG
 
 The notebook writes into a folder of its own, and its rows move to RESULT.csv, with RESULT.evidence and RESULT.json
 beside it, only when all of it has run. So a result that exists is whole, whenever and however a run was stopped.
 """
 
+import sys
+
+import jobs
+
+if __name__ == "__main__":
+    jobs.start()
+
 import hashlib
 import json
 import os
 import shutil
-import sys
 import tempfile
 import time
 from pathlib import Path
@@ -40,4 +46,6 @@ def run(notebook, values, result):
 
 
 if __name__ == "__main__":
-    run(sys.argv[1], json.loads(sys.argv[2]), Path(sys.argv[3]))
+    notebook, values, result, log = sys.argv[1:]
+    with jobs.logged(log):
+        run(notebook, json.loads(values), Path(result))

@@ -1,13 +1,12 @@
 """Let the rendered pages load without a complaint, from disk too, and be read aloud.
 
-Usage: python book/build/tidy_pages.py FOLDER. Jupyter Book's extensions add some scripts twice, and a constant cannot
+Jupyter Book's extensions add some scripts twice, and a constant cannot
 be declared twice. The theme preloads its icon fonts with a cross-origin request, which browsers refuse for files; the
 style sheet loads the same fonts anyway. Its toggles in the table of contents are bare icons, which a screen reader
 cannot name.
 """
 
 import re
-import sys
 from pathlib import Path
 
 TOGGLE = "Show or hide the pages of this chapter"
@@ -30,5 +29,7 @@ def tidy(html):
     return re.sub(r"\s*<script([^>]*)>.*?</script>", once, html, flags=re.DOTALL)
 
 
-for page in Path(sys.argv[1]).rglob("*.html"):
-    page.write_text(tidy(page.read_text()))
+def main(folder):
+    """Tidy every page in a folder."""
+    for page in Path(folder).rglob("*.html"):
+        page.write_text(tidy(page.read_text(encoding="utf-8")), encoding="utf-8")

@@ -29,13 +29,18 @@ PACKAGES = (
 )
 
 
+def _git(*arguments):
+    own = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}  # of a hook, say
+    said = subprocess.run(["git", "-C", str(_ROOT), *arguments], env=own, capture_output=True, check=True).stdout
+    return said.decode(errors="replace").strip()
+
+
 def git_commit():
-    """The commit of this checkout, with "+" if files differ from it; None outside a checkout."""
+    """The commit of this checkout, with "+" if files differ from it; None outside a checkout, or inside another's."""
     try:
-        git = ["git", "-C", str(_ROOT)]
-        commit = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, text=True, check=True).stdout.strip()
-        changed = subprocess.run([*git, "status", "--porcelain", "-uno"], capture_output=True, text=True).stdout
-        return commit + ("+" if changed else "")
+        if _git("rev-parse", "--show-prefix"):  # the way down to here from the top of the checkout
+            return None
+        return _git("rev-parse", "HEAD") + ("+" if _git("status", "--porcelain", "-uno") else "")
     except (OSError, subprocess.CalledProcessError):
         return None
 
@@ -43,8 +48,11 @@ def git_commit():
 def write(path, text):
     """Write a text so that a reader sees all of it or nothing."""
     partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
-    partial.write_text(text)
-    partial.replace(path)
+    try:
+        partial.write_text(text, encoding="utf-8")
+        partial.replace(path)
+    finally:  # of a full disk, say
+        partial.unlink(missing_ok=True)
 
 
 def _path(out_dir, notebook, dataset, protocol):

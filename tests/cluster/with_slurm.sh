@@ -6,6 +6,11 @@ set -euo pipefail
 
 conf=/etc/slurm/slurm.conf
 mark="# written by tests/cluster/with_slurm.sh"
+special='[][:space:]"$&'"'"'*;<>()|?`\!#{}~^[]'
+if [[ $PWD =~ $special ]]; then # Snakemake's plugin does not quote it
+    echo "with_slurm.sh: '$PWD' has a blank or another character that a shell takes apart: move the checkout" >&2
+    exit 1
+fi
 [ "$(id -u)" = 0 ] || { echo "with_slurm.sh starts system daemons: run it as root" >&2; exit 1; }
 if [ -e $conf ] && ! grep -q "$mark" $conf; then
     echo "$conf belongs to a real cluster; this test wants a machine without one" >&2

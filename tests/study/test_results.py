@@ -1,4 +1,5 @@
 import json
+import subprocess
 
 import numpy as np
 import pandas as pd
@@ -48,6 +49,42 @@ def test_an_interrupted_write_leaves_the_old_result(tmp_path, monkeypatch):
     with pytest.raises(pytest.fail.Exception):
         results.save(ROWS * 2, "04_ft_vs_pt", "iris", "published", tmp_path)
     assert path.read_bytes() == before and json.loads(path.with_suffix(".json").read_text())
+
+
+def test_a_write_that_fails_leaves_nothing_behind(tmp_path):
+    with pytest.raises(UnicodeEncodeError):  # as a full disk would, in the middle
+        results.write(tmp_path / "a.csv", "half\udcff")
+    assert not list(tmp_path.iterdir())
+
+
+def git(folder, *arguments):
+    who = ["-c", "user.name=x", "-c", "user.email=x@y"]
+    done = subprocess.run(["git", *who, *arguments], cwd=folder, capture_output=True, text=True, check=True)
+    return done.stdout.strip()
+
+
+def test_the_commit_is_ours_or_none(tmp_path, monkeypatch):
+    other, ours = tmp_path / "other's é", tmp_path / "other's é/vendor/ours"
+    ours.mkdir(parents=True)
+    monkeypatch.setattr(results, "_ROOT", ours)
+    assert results.git_commit() is None  # an unpacked archive, in no repository
+    for folder in (other, ours):
+        git(folder, "init", "-q")
+        (folder / "file").write_text("1")
+        git(folder, "add", "file")
+        git(folder, "commit", "-q", "-m", "first")
+        if folder == other:
+            assert results.git_commit() is None  # inside another's
+    own = git(ours, "rev-parse", "HEAD")
+    assert results.git_commit() == own
+    monkeypatch.setenv("GIT_DIR", str(other / ".git"))  # as in another's hook
+    assert results.git_commit() == own
+    (ours / "file").write_text("2")
+    assert results.git_commit() == f"{own}+"
+    link = tmp_path / "link"
+    link.symlink_to(ours)
+    monkeypatch.setattr(results, "_ROOT", link)
+    assert results.git_commit() == f"{own}+"
 
 
 def test_all_data_sets_of_a_notebook_are_loaded_together(tmp_path):

@@ -1,5 +1,6 @@
 """The data sets: sizes, splits, scaling, and what happens when a file is missing or wrong."""
 
+import errno
 import hashlib
 import shutil
 
@@ -10,6 +11,7 @@ from sklearn.datasets import load_iris
 
 from legc_utils import datasets, protocols
 
+retrieve = pooch.retrieve
 SIZES = {  # (train rows, test rows, features, classes); the paper's k/N accuracies fix the test sizes
     "cancer": (546, 137, 9, 2),
     "titanic": (891, 418, 6, 2),
@@ -207,6 +209,60 @@ def test_good_file_in_the_data_folder_is_used(offline):
     shutil.copy(datasets.PACKAGED / "wisconsin_original.csv", offline)
     assert datasets.fetch("cancer") == [offline / "wisconsin_original.csv"]
     assert datasets.load("cancer").X_train.shape == (546, 9)
+
+
+def test_a_data_folder_in_the_home_is_found(offline, monkeypatch):
+    shutil.copy(datasets.PACKAGED / "wisconsin_original.csv", offline)
+    monkeypatch.setenv("HOME", str(offline.parent))
+    for named in (f"~/{offline.name}", f"~/{offline.name}/"):
+        monkeypatch.setenv("LEGC_DATA_DIR", named)
+        assert datasets.fetch("cancer") == [offline / "wisconsin_original.csv"]
+
+
+@pytest.mark.parametrize(
+    ("named", "said"),
+    [
+        ("~/nowhere", "{0}/nowhere, which LEGC_DATA_DIR names, does not exist"),
+        ("{0}/nowhere", "{0}/nowhere, which LEGC_DATA_DIR names, does not exist"),
+        ("~nobody-of-this-name/data", "~nobody-of-this-name/data, which LEGC_DATA_DIR names, does not exist"),
+        ("{0}/file", "{0}/file, which LEGC_DATA_DIR names, is not a folder"),
+        ("{0}/file/data", "{0}/file/data, which LEGC_DATA_DIR names, does not exist"),
+        ("{0}/link", "{0}/link, which LEGC_DATA_DIR names, does not exist"),
+    ],
+)
+def test_a_data_folder_that_is_none_is_named(offline, monkeypatch, named, said):
+    home = offline.parent
+    (home / "file").touch(), (home / "link").symlink_to("nothing")
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.setenv("LEGC_DATA_DIR", named.format(home))
+    monkeypatch.setattr(pooch, "retrieve", lambda *args, **kwargs: pytest.fail("tried to download"))
+    for download in (True, False):
+        with pytest.raises(FileNotFoundError) as error:
+            datasets.fetch("vowel", download)
+        assert said.format(home) in str(error.value)
+    assert said.format(home) in datasets.unavailable("vowel")
+    assert datasets.load("cancer").X_train.shape == (546, 9)  # what ships needs no folder
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        OSError(errno.ENOSPC, "No space left on device"),
+        OSError(errno.EROFS, "Read-only file system"),
+        PermissionError("Pooch could not create data cache folder"),  # without a number: pooch says it in its words
+        None,  # pooch's own, of a file where the cache should be
+    ],
+    ids=["full", "read-only", "forbidden", "a file"],
+)
+def test_a_cache_that_cannot_be_written_is_no_failed_download(offline, monkeypatch, tmp_path, fault):
+    if fault is None:
+        (tmp_path / "cache").touch()
+        monkeypatch.setattr(pooch, "retrieve", retrieve)
+    else:
+        monkeypatch.setattr(pooch, "retrieve", lambda *args, **kwargs: (_ for _ in ()).throw(fault))
+    reason = datasets.unavailable("vowel", download=True)
+    assert f"could not be written to {tmp_path}/cache" in reason and str(fault or "Not a directory") in reason
+    assert "download" not in reason and "\n" not in reason and "LEGC_DATA_DIR" in reason
 
 
 def test_downloaded_file_is_used(offline, monkeypatch, tmp_path):
