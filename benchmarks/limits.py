@@ -43,7 +43,7 @@ def _stages(windows, n_ref, stages, S):
             continue
         lyapunov._sort_points(x, 2, 1, space)
         if stages == 2:
-            places += lyapunov._find_neighbours(space.points, space.times, 0, space.d, space.least, space.nearest)
+            places += lyapunov._find_neighbours(x, 1, 0, space)
     return places / len(windows)
 
 

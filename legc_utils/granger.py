@@ -1,9 +1,8 @@
 """Granger tests of one target against many series at once (sections 2.2, 3.6).
 
-The restricted model explains the target by its own lags, the joint model also by the lags of one series. The
-restricted model is the same for every series, so it is fitted once and the rest is projected off it
-(Frisch–Waugh–Lovell). The lags of a series share almost all their products, so the cross-products of the
-longest lag are built once and every shorter lag adds one row to them.
+The restricted model explains the target by its own lags, the joint model also by the lags of one series. The restricted
+model is the same for every series, so it is fitted once and the rest is projected off it (Frisch–Waugh–Lovell). Lags of
+a series share almost all their products: those of the longest lag are built once, and each shorter lag adds a row.
 """
 
 import warnings
@@ -19,6 +18,7 @@ from legc_utils.protocols import check, check_finite, numbers
 
 _BLOCK = 64  # series worked on together: long enough for vector code to pay, short enough for the cache
 _CONDITION = 1e-4  # below this share of independent variance, sums of products are not trusted
+_FAR = 5e-7  # values that spread over less than this share of their mean are far from zero
 
 
 @njit(error_model="numpy")
@@ -42,7 +42,7 @@ def _products(x, y, L, xx, yx, sx):
 
     Rows t = L … T-1. Neighbours on a diagonal differ by the first and the last product only.
     """
-    T = len(x)
+    T, first, last = len(x), L - 1, len(x) - 1
     xx[:], yx[:], sx[:] = 0.0, 0.0, 0.0
     for t in range(L, T):
         for c in range(1, L + 1):
@@ -53,19 +53,16 @@ def _products(x, y, L, xx, yx, sx):
         for i in range(_BLOCK):
             sx[1, i] += x[t - 1, i]
     for c in range(1, L):
-        for i in range(_BLOCK):
-            sx[c + 1, i] = sx[c, i] + x[L - 1 - c, i] - x[T - 1 - c, i]
+        sx[c + 1] = sx[c] + x[first - c] - x[last - c]
         xx[c + 1, 1] = xx[1, c + 1]
     for b in range(1, L):
         for c in range(1, L):
             for i in range(_BLOCK):
-                xx[b + 1, c + 1, i] = (
-                    xx[b, c, i] + x[L - 1 - b, i] * x[L - 1 - c, i] - x[T - 1 - b, i] * x[T - 1 - c, i]
-                )
+                xx[b + 1, c + 1, i] = xx[b, c, i] + x[first - b, i] * x[first - c, i] - x[last - b, i] * x[last - c, i]
     for a in range(L):
         for c in range(1, L):
             for i in range(_BLOCK):
-                yx[a + 1, c + 1, i] = yx[a, c, i] + y[L - 1 - a] * x[L - 1 - c, i] - y[T - 1 - a] * x[T - 1 - c, i]
+                yx[a + 1, c + 1, i] = yx[a, c, i] + y[first - a] * x[first - c, i] - y[last - a] * x[last - c, i]
 
 
 @njit(error_model="numpy")
@@ -87,9 +84,8 @@ def _standardise(x, L, mean, sd, moves):
     for t in range(L - 1, T - L):
         for i in range(_BLOCK):
             moves[i] = 2.0 if x[t, i] != x[L - 1, i] else moves[i]
-    for i in range(_BLOCK):
-        sd[i] = np.sqrt(sd[i])
-        moves[i] = moves[i] if abs(mean[i]) < np.inf else 0.0
+    sd[:] = np.sqrt(sd)
+    moves[~np.isfinite(mean)] = 0.0
     for t in range(T):
         for i in range(_BLOCK):
             x[t, i] = (x[t, i] - mean[i]) / sd[i]
@@ -119,6 +115,7 @@ def _explained(series, y, roots, targets, L):
         for p in range(L, 0, -1):
             root, total, least = roots[p], np.zeros(_BLOCK), np.full(_BLOCK, np.inf)
             for b in range(1, p + 1):
+                g[b] = yx[0, b]
                 for r in range(p + 1):  # Q′X by forward substitution
                     u[r, b] = yx[r, b] if r else sx[b]
                     for q in range(r):
@@ -126,9 +123,6 @@ def _explained(series, y, roots, targets, L):
                             u[r, b, i] -= root[r, q] * u[q, b, i]
                     for i in range(_BLOCK):
                         u[r, b, i] /= root[r, r]
-                g[b] = yx[0, b]
-                for r in range(p + 1):
-                    for i in range(_BLOCK):
                         g[b, i] -= u[r, b, i] * targets[p, r]
             for b in range(1, p + 1):  # Cholesky of what is left of X′X, and the target along with it
                 for c in range(1, b + 1):
@@ -171,6 +165,11 @@ def _restricted(y, L):
     return roots, targets, rss, tss, safe
 
 
+def _near_zero(x):
+    """x (n,), centred if it lies so far from zero that a regression, statsmodels' too, would lose its digits."""
+    return x - x.mean() if abs(x - x.mean()).mean() < _FAR * abs(x.mean()) else x
+
+
 def _by_statsmodels(target, series, lag, test):
     """One p-value from statsmodels itself: it decides every case that is close to degenerate."""
     from statsmodels.tools.sm_exceptions import InfeasibleTestError  # a second to import, and seldom needed
@@ -186,9 +185,10 @@ def _by_statsmodels(target, series, lag, test):
 def granger_pvalues(target, series, max_lag=14, test="ssr_chi2test"):
     """p-values of "series does not help to predict target", for every series and lag.
 
-    For lag p, target(t) is regressed on a constant and its own p lags, with and without the p lags of the
-    series; the test compares the two residual sums of squares (Granger 1969). Equal to
-    statsmodels.tsa.stattools.grangercausalitytests, to which near-degenerate cases are handed.
+    For lag p, target(t) is regressed on a constant and its own p lags, with and without the p lags of the series; the
+    test compares the two residual sums of squares (Granger 1969). Equal to statsmodels' grangercausalitytests, to which
+    near-degenerate cases are handed, except that a target or series far from zero (1e9 plus noise, say), of which
+    statsmodels would lose digits, is centred before the regression.
 
     target : float array (n_windows,)
     series : float array (n_windows, n_series)
@@ -210,6 +210,7 @@ def granger_pvalues(target, series, max_lag=14, test="ssr_chi2test"):
     if L == 0 or not n or np.ptp(target) == 0:
         return pvalues
 
+    target = _near_zero(target)
     y = (target - target.mean()) / target.std()
     roots, targets, rss, tss, safe = _restricted(y, L)
     explained, pivots, (mean, sd, moves) = _explained(np.ascontiguousarray(series), y, roots, targets, L)
@@ -219,15 +220,18 @@ def granger_pvalues(target, series, max_lag=14, test="ssr_chi2test"):
     with np.errstate(all="ignore"):
         joint = rss - explained
         ratio = explained / joint
-        # on very uneven scales statsmodels drops or blurs what is left after centring: its word counts
-        even = (sd > 1e-5 * np.abs(mean)) & (sd > 1e-7) & (sd < 1e7) & (target.std() > 1e-5 * abs(target.mean()))
+        # on uneven scales statsmodels drops or blurs what is left after centring: its word counts, if not far from zero
+        far = sd < _FAR * np.abs(mean)
+        even = (
+            (far | (sd > 1e-5 * np.abs(mean))) & (sd > 1e-7) & (sd < 1e7) & (target.std() > 1e-5 * abs(target.mean()))
+        )
         usual = (joint > 1e-6 * tss[:, None]) & (ratio > 1e-12)  # neither a perfect fit nor a gain of nothing
         moving = (moves == 2) & (np.ptp(target[L:-L]) > 0)
         trusted = safe[:, None] & moving & even & (pivots > _CONDITION) & usual
     pvalues[:L] = _survival(test, lags, n_obs, ratio)
     pvalues[:, moves == 0] = np.nan
     for row, i in np.argwhere(~trusted & (moves > 0)):
-        pvalues[row, i] = _by_statsmodels(target, series[:, i], row + 1, test)
+        pvalues[row, i] = _by_statsmodels(target, series[:, i] - far[i] * mean[i], row + 1, test)
     return pvalues
 
 
@@ -269,7 +273,7 @@ def bic_lag(target, max_lag):
     from statsmodels.tsa.ar_model import ar_select_order
 
     with warnings.catch_warnings(action="ignore"):
-        lags = ar_select_order(target, max_lag, ic="bic").ar_lags
+        lags = ar_select_order(_near_zero(target), max_lag, ic="bic").ar_lags
     return max(lags) if lags else 1
 
 
@@ -277,7 +281,7 @@ def has_unit_root(values, alpha=0.05):
     """Whether the augmented Dickey–Fuller test keeps a unit root at level alpha. Constant or NaN values: False."""
     if not (np.isfinite(values).all() and np.ptp(values) > 0):
         return False
-    return _adf_pvalue(np.asarray(values, dtype=np.float64).tobytes()) >= alpha
+    return _adf_pvalue(_near_zero(np.asarray(values, dtype=np.float64)).tobytes()) >= alpha
 
 
 @lru_cache(maxsize=2**14)  # the same series meet one target after another, and each test takes milliseconds
@@ -302,9 +306,7 @@ def protocol_pvalues(target, series, protocol, max_lag):
         series[1:, rooted] = np.diff(series[:, rooted], axis=0)
         target = np.diff(target) if has_unit_root(target) else target[1:]
         series = series[1:]
-    if protocol.lag_choice == "bic":
-        lag = bic_lag(target, max_lag)
-        pvalues = granger_pvalues(target, series, lag, protocol.test)[-1:]
-    else:
-        pvalues = granger_pvalues(target, series, max_lag, protocol.test)
+    bic = protocol.lag_choice == "bic"
+    pvalues = granger_pvalues(target, series, bic_lag(target, max_lag) if bic else max_lag, protocol.test)
+    pvalues = pvalues[-1:] if bic else pvalues
     return pvalues if protocol.p_decimals is None else np.round(pvalues, protocol.p_decimals)

@@ -16,7 +16,7 @@ from legc_utils.protocols import check, check_finite, is_whole, numbers
 
 STATIC_RANGE = 1e-5  # LE_window.m: a window that moves less than this has LE 0
 _SHIFTS, _MOST_SHIFTS = 8, 16  # places in sorted order that are compared for all points together, at a time and in all
-_SMALLEST = np.finfo(np.float64).tiny  # of the numbers that have all their digits
+_SMALL, _LARGE = 1e-137, 1e150  # squares of differences of numbers of such a size neither over- nor underflow
 _MANTISSA, _ONE = (1 << 52) - 1, 1023 << 52  # bits of a float64: its digits; the number 1
 _BLOCK = 32  # windows that share one work space; in a trajectory, columns that are copied together
 
@@ -32,6 +32,14 @@ def _bounds(x):
 
 
 @njit(error_model="numpy")
+def _is_ordinary(x):
+    ordinary = True
+    for v in x:
+        ordinary &= (v == 0.0) | ((abs(v) > _SMALL) & (abs(v) < _LARGE))
+    return ordinary
+
+
+@njit(error_model="numpy")
 def _sort_points(x, emb_dim, lag, space):
     """Points of the delay space in the order of their first coordinate, and their times.
 
@@ -40,7 +48,7 @@ def _sort_points(x, emb_dim, lag, space):
     points, times, bucket, start = space.points, space.times, space.bucket, space.start
     first, n = points[0], times.size
     low, high = _bounds(x[:n])
-    scale = (start.size - 1) * (1 - 1e-9) / (high - low) if high - low > 1e-290 else 0.0
+    scale = (start.size - 1) * (1 - 1e-9) / (high - low) if high > low else 0.0
     for i in range(n):
         bucket[i] = np.uint32((x[i] - low) * scale)
     start[:] = 0
@@ -67,15 +75,14 @@ def _sort_points(x, emb_dim, lag, space):
 @njit(error_model="numpy")
 def _squared_distances(points, times, shift, min_tsep, d):
     """d[p] from each point to the one `shift` places on; NaN where they coincide or are too close in time."""
-    n, last = times.size - shift, len(points) - 1
-    for k in range(last):
+    n = times.size - shift
+    time_a, time_b = times[:n], times[shift:]
+    for k in range(len(points)):
         a, b = points[k, :n], points[k, shift:]
         for p in range(n):
             d[p] = (d[p] if k else 0.0) + (b[p] - a[p]) ** 2
-    a, b, time_a, time_b = points[last, :n], points[last, shift:], times[:n], times[shift:]
     for p in range(n):
-        distance = (d[p] if last else 0.0) + (b[p] - a[p]) ** 2
-        d[p] = distance if (distance > 0.0) & (abs(time_b[p] - time_a[p]) > min_tsep) else np.nan
+        d[p] = d[p] if (d[p] > 0.0) & (abs(time_b[p] - time_a[p]) > min_tsep) else np.nan
 
 
 @njit(error_model="numpy")
@@ -88,13 +95,14 @@ def _keep_nearer(d, times, least, nearest):
 
 
 @njit(error_model="numpy")
-def _find_neighbours(points, times, min_tsep, d, least, nearest):
+def _find_neighbours(x, lag, min_tsep, space):
     """The nearest neighbour's time and squared distance, for points that are sorted by their first coordinate.
 
     Of equally near neighbours the latest counts, as in TISEAN. Nearly all neighbours are a few places away, so
     these are compared for all points together; then each point's search goes on outwards for as long as the
     first coordinate alone is not too far. Returns how many places either way were compared for all points together.
     """
+    points, times, d, least, nearest = space.points, space.times, space.d, space.least, space.nearest
     emb_dim, n = points.shape
     least[:], nearest[:] = np.inf, -1.0
     shifts, unsure = 0, n
@@ -110,11 +118,21 @@ def _find_neighbours(points, times, min_tsep, d, least, nearest):
             gap = (b[p] - a[p]) ** 2
             unsure += (gap <= least_a[p]) + (gap <= least_b[p])
     for p in range(n):
-        repeated = p > 0 and min_tsep == 0
-        for k in range(emb_dim):
-            repeated &= points[k, p] == points[k, p - 1]
-        if repeated:  # long constant stretches would cost a search through all their points, for each of them
-            least[p], nearest[p] = least[p - 1], nearest[p - 1]
+        twin, alike = p, False  # if a point before coincides, its neighbour saves a search through many like them
+        while not alike and twin > max(0, p - 32) and points[0, twin - 1] == points[0, p]:
+            twin, alike = twin - 1, True
+            for k in range(1, emb_dim):
+                alike &= points[k, twin] == points[k, p]
+        if alike and abs(nearest[twin] - times[p]) > min_tsep:
+            least[p], nearest[p] = least[twin], nearest[twin]
+            time = int(times[twin])  # what is too close to it in time may be a neighbour of this one
+            for t in range(max(0, time - min_tsep), min(n, time + min_tsep + 1)):
+                distance = 0.0
+                for k in range(emb_dim):
+                    distance += (x[t + k * lag] - points[k, p]) ** 2
+                allowed = distance > 0.0 and abs(t - times[p]) > min_tsep
+                if allowed and (distance < least[p] or (distance == least[p] and t > nearest[p])):
+                    least[p], nearest[p] = distance, t
             continue
         for side in (-1, 1):
             q = p + side * (shifts + 1)
@@ -140,10 +158,10 @@ def _mean_log(squares, mantissas):
     bits, mantissa_bits = squares.view(np.int64), mantissas.view(np.int64)
     count, exponent, total = 0, 0, 0.0
     for p in range(squares.size):
-        normal = (squares[p] >= _SMALLEST) & (squares[p] < np.inf)
-        count += normal
-        exponent += ((bits[p] >> 52) - 1023) if normal else 0
-        mantissa_bits[p] = ((bits[p] & _MANTISSA) | _ONE) if normal else _ONE
+        counts = (squares[p] > 0.0) & (squares[p] < np.inf)
+        count += counts
+        exponent += ((bits[p] >> 52) - 1023) if counts else 0
+        mantissa_bits[p] = ((bits[p] & _MANTISSA) | _ONE) if counts else _ONE
     for first in range(0, squares.size, 512):  # a longer product might overflow
         m = mantissas[first : first + 512]
         n = m.size
@@ -154,10 +172,6 @@ def _mean_log(squares, mantissas):
                 front[p] *= back[p]
             n -= half
         total += np.log(m[0])
-    for d in squares:
-        if 0.0 < d < _SMALLEST:
-            count += 1
-            total += np.log(d)
     return 0.5 * (total + exponent * np.log(2.0)) / count if count else np.nan
 
 
@@ -174,10 +188,17 @@ def _work_space(n_ref, emb_dim):
 
 @njit(error_model="numpy")
 def _window_divergence(x, emb_dim, lag, min_tsep, space, S):
-    """S(0 … S.size - 1) of one window x; `space` is overwritten."""
+    """S(0 … S.size - 1) of one window x; `space` is overwritten. NaN if x spans too many orders of magnitude."""
+    scale, raw = 1.0, x
+    if not _is_ordinary(raw):
+        scale = 2.0 ** min(1000.0, 497.0 - np.floor(np.log2(np.abs(raw).max())))
+        x = raw * scale
+        if not (_is_ordinary(x) and (x / scale == raw).all()):
+            S[:] = np.nan
+            return
     _sort_points(x, emb_dim, lag, space)
+    _find_neighbours(x, lag, min_tsep, space)
     times, nearest, d = space.times, space.nearest, space.d
-    _find_neighbours(space.points, times, min_tsep, d, space.least, nearest)
     S[0] = _mean_log(space.least, space.mantissas)
     for s in range(1, S.size):
         for p in range(times.size):
@@ -186,6 +207,7 @@ def _window_divergence(x, emb_dim, lag, min_tsep, space, S):
             for k in range(0, emb_dim * lag, lag):
                 d[p] += (x[i + k] - x[j + k]) ** 2
         S[s] = _mean_log(d, space.mantissas)
+    S -= np.log(scale)
 
 
 @njit(parallel=True, error_model="numpy")
@@ -226,12 +248,14 @@ def _exponents(series, starts, window, emb_dim, lag, min_tsep, steps, factor):
                 continue
             if factor:
                 for t in range(window):
-                    x[t] = np.rint(x[t] * factor) / factor
+                    rounded = np.rint(x[t] * factor) / factor
+                    x[t] = rounded if abs(rounded) < np.inf else x[t]  # too large to have decimals
                 low, high = _bounds(x)
                 if high == low:
                     continue
-            for t in range(window):  # to [0, 1] as in TISEAN: LE does not depend on it, but near ties do
-                x[t] = (x[t] - low) / (high - low)
+            if _is_ordinary(x):
+                for t in range(window):  # to [0, 1] as in TISEAN: LE does not depend on it, but near ties do
+                    x[t] = (x[t] - low) / (high - low)
             _window_divergence(x, emb_dim, lag, min_tsep, space, S)
             out[task // n_blocks, first + c] = S[1] - S[0]
     return out
@@ -280,8 +304,9 @@ def divergence(windows, emb_dim=2, lag=1, min_tsep=0, steps=3):
     min_tsep : int, Theiler window in iterates; 0, as published, lets a point be the neighbour of the next one
     steps : int, the largest k; larger values leave fewer reference points
 
-    Returns float64 (n_windows, steps + 1), in nats; NaN where no point has a neighbour. Raises ValueError if a window
-    is too short (at least (emb_dim − 1)·lag + steps + min_tsep + 2 iterates) or not finite.
+    Returns float64 (n_windows, steps + 1), in nats; NaN where no point has a neighbour, or values in a window are more
+    than 1e286 times as large as others. Raises ValueError if a window is too short (at least (emb_dim − 1)·lag + steps
+    + min_tsep + 2 iterates) or not finite.
 
     >>> x = np.empty(2000); x[0] = 0.3
     >>> for i in range(1999): x[i + 1] = 4 * x[i] * (1 - x[i])
@@ -393,8 +418,8 @@ def windowed_lyapunov(trajectory, window=200, overlap=0.1, **divergence_kwargs):
         Share of a window that the next one repeats; windows start round(window · (1 − overlap)) iterates apart.
     **divergence_kwargs : emb_dim, lag, min_tsep, steps of `divergence`, and `decimals` of `StreamingLyapunov`
 
-    Returns float64 (n_windows, n_weights), in nats per iterate. 0 for a window whose range is below 1e-5; NaN where no
-    point has a neighbour. Raises ValueError if the window is longer than the run or too short for the embedding, or for
+    Returns float64 (n_windows, n_weights), in nats per iterate. 0 for a window whose range is below 1e-5; NaN as for
+    `divergence`. Raises ValueError if the window is longer than the run or too short for the embedding, or for
     malformed input.
 
     A positive value is not evidence of chaos: picking the *nearest* neighbour biases S(1) − S(0) upwards, and

@@ -18,6 +18,8 @@ def oracle(target, series, max_lag):
     """{test: p-values (max_lag, n_series)} by statsmodels; NaN where it declares the test infeasible."""
     found = {test: np.full((max_lag, series.shape[1]), np.nan) for test in protocols.CHOICES["test"]}
     for i, column in enumerate(series.T):
+        if np.isfinite(column).all() and np.ptp(column) < 1e-7 * abs(np.mean(column)):
+            column = column - np.mean(column)  # or statsmodels loses its digits
         for lag in range(1, max_lag + 1):
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
@@ -322,3 +324,45 @@ def test_under_a_true_null_the_corrected_p_values_are_uniform_and_the_published_
     corrected, published = np.ravel(p["corrected"]), np.ravel(p["published"])
     assert stats.kstest(corrected, "uniform").pvalue > 0.01
     assert stats.kstest(published, "uniform").pvalue < 1e-6 and (published < 0.05).mean() > 0.15
+
+
+@pytest.mark.parametrize("offset", [1e7, 1e9, -1e9, 1e12])
+@pytest.mark.parametrize("test", protocols.CHOICES["test"])
+def test_digits_are_not_lost_far_from_zero(test, offset):
+    """What a number far from zero can hold of its noise is tested; statsmodels by itself calls much of it a cause."""
+    rng = np.random.default_rng(0)
+    grid = 2.0**-10  # which a float64 near 1e12 still holds, so that the noise is the same with and without an offset
+    target, series = np.round(rng.normal(size=60) / grid) * grid, np.round(rng.normal(size=(60, 20)) / grid) * grid
+    expected = granger.granger_pvalues(target, series, 3, test)
+    for T, S in ((target + offset, series), (target, series + offset), (target + offset, series - offset)):
+        np.testing.assert_allclose(granger.granger_pvalues(T, S, 3, test), expected, rtol=0, atol=1e-8)
+
+
+def test_the_share_below_a_level_far_from_zero_is_the_share_near_it():
+    rng = np.random.default_rng(1)
+    noise = [(rng.normal(size=60), rng.normal(size=(60, 10))) for _ in range(40)]
+    share = {
+        offset: np.mean([granger.granger_pvalues(offset + y, x, 2, "ssr_ftest")[1] < 0.05 for y, x in noise])
+        for offset in (0, 1e9)
+    }
+    assert share[1e9] == share[0] < 0.08
+
+
+@pytest.mark.parametrize("kind", ["line", "two values", "target a step later", "single spike", "mostly zero"])
+def test_near_degenerate_cases_far_from_zero_equal_statsmodels_on_centred_data(kind):
+    rng = np.random.default_rng(0)
+    target = np.round(64 * rng.normal(size=40)) / 64
+    series = np.round(64 * SERIES[kind](target, rng)[:, None]) / 64
+    expected = oracle(target - target.mean(), series - series.mean(), 2)
+    for test in protocols.CHOICES["test"]:
+        found = granger.granger_pvalues(target + 2.0**33, series - 2.0**33, 2, test)
+        np.testing.assert_allclose(found, expected[test], rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("offset", [1e9, 1e12])
+def test_lag_and_unit_root_are_found_far_from_zero_as_near_it(offset):
+    found = lambda y: (granger.bic_lag(y, 8), granger.has_unit_root(y))
+    for seed in range(6):
+        y = autoregression([0.3, -0.4, 0.6], 150, seed)
+        for values in (y, np.cumsum(y)):
+            assert found(values + offset) == found(values)

@@ -1,5 +1,10 @@
 """Rosenstein's estimator against a naive reference, nolds and known systems."""
 
+import os
+import subprocess
+import sys
+import tempfile
+import time
 import tracemalloc
 
 import numpy as np
@@ -316,3 +321,168 @@ def test_streaming_refuses_weights_that_are_not_finite(bad):
 def test_streaming_refuses_rows_of_another_width():
     with pytest.raises(ValueError, match="4"):
         lyapunov.StreamingLyapunov(6, 20).update(np.zeros((3, 4)))
+
+
+def exact_divergence(x, emb_dim, lag, min_tsep, steps):
+    """As `naive_divergence`, in numbers of 53 bits whose exponents have no end."""
+    from mpmath import fsum, log, mp, mpf
+
+    with mp.workprec(53):
+        x = [mpf(float(v)) for v in x]
+        followed = len(x) - (emb_dim - 1) * lag - steps
+        square = lambda i, j: fsum((x[i + k * lag] - x[j + k * lag]) ** 2 for k in range(emb_dim))
+        logs = [[] for _ in range(steps + 1)]
+        for i in range(followed):
+            near = [(-square(i, j), j) for j in range(followed) if abs(i - j) > min_tsep]
+            near = max((pair for pair in near if pair[0] < 0), default=None)  # of several the latest
+            for k in range(steps + 1) if near else ():
+                if (squared := square(i + k, near[1] + k)) > 0:
+                    logs[k].append(float(log(squared)) / 2)
+    return np.array([np.mean(found) if found else np.nan for found in logs])
+
+
+SIGNS = np.random.default_rng(5).choice([-1.0, 1.0], 30)
+WALK = walks(30, 1, seed=7)[:, 0]
+THIRDS = np.random.default_rng(6).integers(0, 3, 30) * 1.0
+EXTREME = {
+    **{f"signs x {scale}": scale * SIGNS for scale in (1e303, 1.7e308, 1e-160, 5e-324)},
+    **{f"walk x {scale}": scale * WALK for scale in (1e150, 1e155, 1e160, 1e306, 1e-150, 1e-155, 1e-160, 1e-300)},
+    **{f"grid x {scale}": scale * THIRDS for scale in (1e200, 2.0**1000, 1e-250)},
+    "subnormal": np.round(100 * WALK) * 5e-324,
+    "1e308 and a little less": np.where(SIGNS > 0, 1e308, 0.9e308),
+    "constant 1e308": np.full(30, 1e308),
+    "zeros of both signs": np.where(np.arange(30) == 7, 1.0, SIGNS * 0.0),
+    "outlier of 1e140": np.where(np.arange(30) == 7, 1e140, WALK),
+    "outlier of 1e200": np.where(np.arange(30) == 7, 1e200, WALK),
+    "all but one near zero": np.where(np.arange(30) == 7, 1.0, 1e-200 * WALK),
+    "two clusters": np.where(SIGNS > 0, 1e-140 * WALK, 1e100 * WALK),
+}
+TOO_WIDE = {  # no power of two brings all squares into floating point
+    "outlier of 1e300": np.where(np.arange(30) == 7, 1e300, 1 + np.abs(WALK)),
+    "outlier of -1.7e308": np.where(np.arange(30) == 7, -1.7e308, WALK),
+    "from one end to the other": np.geomspace(1e-300, 1e300, 30),
+    "subnormal and largest": np.where(SIGNS > 0, 5e-324, 1.7e308),
+}
+EMBEDDINGS = [(1, 1, 0, 1), (2, 1, 0, 3), (2, 3, 4, 1), (3, 1, 2, 3), (4, 2, 0, 3), (4, 3, 3, 4)]
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("embedding", EMBEDDINGS)
+@pytest.mark.parametrize("kind", EXTREME)
+def test_no_square_over_or_underflows(kind, embedding):
+    x, choices = EXTREME[kind], dict(zip(("emb_dim", "lag", "min_tsep", "steps"), embedding))
+    before, expected = x.copy(), exact_divergence(x, *embedding)
+    np.testing.assert_allclose(lyapunov.divergence(x, **choices)[0], expected, rtol=0, atol=1e-9)
+    assert np.array_equal(x, before)
+    with np.errstate(over="ignore"):
+        moves, rounded = np.ptp(x) >= lyapunov.STATIC_RANGE, np.round(x, 6)
+    for decimals in (None, 6, 308):  # 1e308 is no number to multiply with
+        found = lyapunov.windowed_lyapunov(x[:, None], 30, decimals=decimals, **choices)
+        stream = lyapunov.StreamingLyapunov(1, 30, decimals=decimals, **choices)
+        stream.update(x[:, None])
+        assert np.array_equal(found, stream.result(), equal_nan=True)
+        if decimals is None or np.array_equal(np.where(np.isfinite(rounded), rounded, x), x):
+            wanted = expected[1] - expected[0] if moves else 0.0
+            np.testing.assert_allclose(found[0, 0], wanted, rtol=0, atol=1e-8)
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("embedding", EMBEDDINGS)
+@pytest.mark.parametrize("kind", TOO_WIDE)
+def test_what_cannot_be_computed_is_nan(kind, embedding):
+    choices = dict(zip(("emb_dim", "lag", "min_tsep", "steps"), embedding))
+    ordinary = walks(30, 2, seed=3)
+    S = lyapunov.divergence(np.column_stack([ordinary, TOO_WIDE[kind]]).T, **choices)
+    assert np.array_equal(S[:2], lyapunov.divergence(ordinary.T, **choices)) and np.isnan(S[2]).all()
+    exponents = lyapunov.windowed_lyapunov(np.column_stack([ordinary, TOO_WIDE[kind]]), 30, **choices)
+    assert np.isfinite(exponents[0, :2]).all() and np.isnan(exponents[0, 2])
+
+
+def test_exponents_do_not_depend_on_how_large_the_weights_are():
+    x = walks(60, 5)
+    expected = lyapunov.windowed_lyapunov(x, window=25)
+    for exponent in (-10, 100, 400, 700, 1000):
+        found = lyapunov.windowed_lyapunov(2.0**exponent * x, window=25)
+        np.testing.assert_allclose(found, expected, rtol=0, atol=1e-9)
+        S = lyapunov.divergence(2.0**exponent * x.T)
+        np.testing.assert_allclose(S - exponent * LOG2, lyapunov.divergence(x.T), rtol=0, atol=1e-9)
+
+
+@pytest.mark.parametrize("scale", [1e-45, 1e-30, 1e30, 1e38])
+def test_streaming_of_float32_at_its_ends(scale):
+    x = (scale * walks(40, 2) / 10).astype(np.float32)
+    stream = lyapunov.StreamingLyapunov(2, 20, dtype=np.float32)
+    stream.update(x)
+    assert np.array_equal(stream.result(), lyapunov.windowed_lyapunov(x.astype(np.float64), 20))
+    assert np.isfinite(stream.result()).all()
+
+
+def test_no_index_leaves_its_array():
+    """In a process of its own that checks every index: one out of bounds may go unnoticed, or end the process."""
+    code = """
+import numpy as np
+from legc_utils import lyapunov
+rng = np.random.default_rng(0)
+walks = rng.normal(size=(3, 40)).cumsum(axis=1)
+windows = [scale * walk for walk in walks for scale in 10.0 ** np.arange(-320, 307, 19)]
+windows += [scale * rng.integers(-1, 2, 40) for scale in (1.7e308, 1e303, 1e155, 1.0, 1e-160, 5e-324)]
+windows += [10.0 ** rng.uniform(-300, 300, 40) for _ in range(20)]
+for emb_dim, lag, min_tsep in [(1, 1, 0), (2, 1, 0), (2, 3, 10), (4, 2, 3)]:
+    lyapunov.divergence(windows, emb_dim, lag, min_tsep)
+    for decimals in (None, 0, 6, 308):
+        choices = dict(emb_dim=emb_dim, lag=lag, min_tsep=min_tsep, decimals=decimals)
+        lyapunov.windowed_lyapunov(np.transpose(windows), 30, **choices)
+print("through")
+"""
+    checked = lambda cache: os.environ | dict(NUMBA_BOUNDSCHECK="1", NUMBA_CACHE_DIR=cache)
+    with tempfile.TemporaryDirectory() as cache:  # what is compiled without checks must not be taken, nor left behind
+        run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=checked(cache))
+    assert (run.returncode, run.stdout) == (0, "through\n"), run.stderr
+
+
+@pytest.mark.parametrize("decimals", [309, 400, 10**6])
+def test_more_decimals_than_floating_point_has_are_refused(decimals):
+    for make in (
+        lyapunov.StreamingLyapunov,
+        lambda n, **choices: lyapunov.windowed_lyapunov(walks(40, n), 20, **choices),
+    ):
+        with pytest.raises(ValueError, match=f"decimals={decimals}.*308"):
+            make(2, decimals=decimals)
+
+
+DUPLICATES = {
+    "two values": lambda rng, n: rng.integers(0, 2, n) * 1.0,
+    "three values": lambda rng, n: rng.integers(0, 3, n) * 1.0,
+    "to and fro": lambda rng, n: np.arange(n) % 2.0,
+    "period 5": lambda rng, n: np.arange(n) % 5.0,
+    "two levels for long": lambda rng, n: np.cumsum(rng.random(n) < 0.02) % 2.0,
+    "a few spikes of one height": lambda rng, n: (rng.random(n) < 0.05) * 1.0,
+}
+
+
+@pytest.mark.parametrize("kind", DUPLICATES)
+@pytest.mark.parametrize(("emb_dim", "min_tsep"), [(1, 0), (2, 0), (3, 0), (1, 10), (2, 10), (3, 10)])
+def test_points_that_coincide_have_the_neighbours_of_the_definition(kind, emb_dim, min_tsep):
+    for seed in range(5):
+        x = DUPLICATES[kind](np.random.default_rng(seed), 120)
+        expected = naive_divergence(x, emb_dim, 1, min_tsep, 3)
+        found = lyapunov.divergence(x, emb_dim, 1, min_tsep)[0]
+        np.testing.assert_allclose(found, expected, rtol=0, atol=1e-10)
+
+
+@pytest.mark.parametrize("kind", DUPLICATES)
+@pytest.mark.parametrize("min_tsep", [0, 10])
+def test_points_that_coincide_do_not_cost_a_search_each(kind, min_tsep):
+    """The time of a search through all points for each point grows with the square of the window."""
+    n, rng = 4000, np.random.default_rng(0)
+
+    def seconds(x):
+        lyapunov.divergence(x, min_tsep=min_tsep)
+        taken = []
+        for _ in range(5):
+            start = time.process_time()
+            lyapunov.divergence(x, min_tsep=min_tsep)
+            taken.append(time.process_time() - start)
+        return min(taken)
+
+    assert seconds(DUPLICATES[kind](rng, n)) < 20 * seconds(walks(n, 1)[:, 0])
