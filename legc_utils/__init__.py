@@ -4,7 +4,9 @@ datasets → training → lyapunov → granger → selection → pruning; record
 """
 
 import importlib
+import warnings
 
+warnings.filterwarnings("ignore", message="IProgress not found")  # of tqdm, which torch and pooch import
 _HOMES = {"LEGCRecorder": "recorder", "find_masks": "selection", "prune_parameters": "pruning"}
 __all__ = list(_HOMES)
 

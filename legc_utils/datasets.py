@@ -72,10 +72,7 @@ def _find(file, sha256, url, download):
 
 
 def files(name):
-    """(file, SHA-256, address or "") of every file behind a data set: list of tuples, empty for one of a library.
-
-    Raises ValueError for an unknown name.
-    """
+    """(file, SHA-256, address or "") of each file of a data set: list, empty for a library's. ValueError if unknown."""
     protocols.check(dataset=name)
     rows = SOURCES[(SOURCES.dataset == name) & (SOURCES.file != "")]
     return list(rows[["file", "sha256", "url"]].itertuples(index=False, name=None))

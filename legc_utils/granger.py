@@ -10,10 +10,9 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 
 import numpy as np
-from numba import get_num_threads, prange
+from numba import get_num_threads, njit, prange
 from scipy import special
 
-from legc_utils.compiling import njit
 from legc_utils.protocols import check, check_finite, numbers
 
 _BLOCK = 64  # series worked on together: long enough for vector code to pay, short enough for the cache
@@ -21,7 +20,7 @@ _CONDITION = 1e-4  # below this share of independent variance, sums of products 
 _FAR = 5e-7  # values that spread over less than this share of their mean are far from zero
 
 
-@njit(error_model="numpy")
+@njit(cache=True, error_model="numpy")
 def _add_row(xx, yx, sx, x, y, t, p, sign):
     """Add (or take away) the products of row t, lags up to p, from the running sums."""
     for b in range(1, p + 1):
@@ -36,7 +35,7 @@ def _add_row(xx, yx, sx, x, y, t, p, sign):
                 yx[a, c, i] += sign * y[t - a] * x[t - c, i]
 
 
-@njit(error_model="numpy")
+@njit(cache=True, error_model="numpy")
 def _products(x, y, L, xx, yx, sx):
     """Cross-products of lags 1 … L of x (T, block) with each other, with lags 0 … L of y, and with 1.
 
@@ -65,7 +64,7 @@ def _products(x, y, L, xx, yx, sx):
                 yx[a + 1, c + 1, i] = yx[a, c, i] + y[first - a] * x[first - c, i] - y[last - a] * x[last - c, i]
 
 
-@njit(error_model="numpy")
+@njit(cache=True, error_model="numpy")
 def _standardise(x, L, mean, sd, moves):
     """Centre and scale every column of x (T, block) in place; report how.
 
@@ -91,7 +90,7 @@ def _standardise(x, L, mean, sd, moves):
             x[t, i] = (x[t, i] - mean[i]) / sd[i]
 
 
-@njit(parallel=True, error_model="numpy")
+@njit(cache=True, parallel=True, error_model="numpy")
 def _explained(series, y, roots, targets, L):
     """What the lags of each series explain of the target beyond its own lags, and how safely.
 
@@ -209,12 +208,10 @@ def granger_pvalues(target, series, max_lag=14, test="ssr_chi2test"):
     L = min(max_lag, longest_lag(T))
     if L == 0 or not n or np.ptp(target) == 0:
         return pvalues
-
     target = _near_zero(target)
     y = (target - target.mean()) / target.std()
     roots, targets, rss, tss, safe = _restricted(y, L)
     explained, pivots, (mean, sd, moves) = _explained(np.ascontiguousarray(series), y, roots, targets, L)
-
     lags = np.arange(1, L + 1)[:, None]
     n_obs, rss = T - lags, rss[:, None]
     with np.errstate(all="ignore"):

@@ -9,9 +9,8 @@ pairs k iterates later. A straight rise of S is the exponent; the paper reads it
 from collections import namedtuple
 
 import numpy as np
-from numba import prange
+from numba import njit, prange
 
-from legc_utils.compiling import njit
 from legc_utils.protocols import check, check_finite, is_whole, numbers
 
 STATIC_RANGE = 1e-5  # LE_window.m: a window that moves less than this has LE 0
@@ -22,7 +21,7 @@ _BLOCK = 32  # windows that share one work space; in a trajectory, columns that 
 
 
 # The flags tell the compiler that there is no NaN and that 0 = -0: without them it may not use whole vectors
-@njit(error_model="numpy", fastmath={"nnan", "nsz"})
+@njit(cache=True, error_model="numpy", fastmath={"nnan", "nsz"})
 def _bounds(x):
     low = high = x[0]
     for v in x:
@@ -31,7 +30,7 @@ def _bounds(x):
     return low, high
 
 
-@njit(error_model="numpy")
+@njit(cache=True, error_model="numpy")
 def _is_ordinary(x):
     ordinary = True
     for v in x:
@@ -39,7 +38,7 @@ def _is_ordinary(x):
     return ordinary
 
 
-@njit(error_model="numpy")
+@njit(cache=True, error_model="numpy")
 def _sort_points(x, emb_dim, lag, space):
     """Points of the delay space in the order of their first coordinate, and their times.
 
@@ -72,7 +71,7 @@ def _sort_points(x, emb_dim, lag, space):
             points[k, p] = x[int(times[p]) + k * lag]
 
 
-@njit(error_model="numpy")
+@njit(cache=True, error_model="numpy")
 def _squared_distances(points, times, shift, min_tsep, d):
     """d[p] from each point to the one `shift` places on; NaN where they coincide or are too close in time."""
     n = times.size - shift
@@ -85,7 +84,7 @@ def _squared_distances(points, times, shift, min_tsep, d):
         d[p] = d[p] if (d[p] > 0.0) & (abs(time_b[p] - time_a[p]) > min_tsep) else np.nan
 
 
-@njit(error_model="numpy")
+@njit(cache=True, error_model="numpy")
 def _keep_nearer(d, times, least, nearest):
     """Where d is nearer than `least`, or as near and later, it takes its place. No branches: whole vectors at once."""
     for p in range(least.size):
@@ -94,7 +93,7 @@ def _keep_nearer(d, times, least, nearest):
         nearest[p] = times[p] if nearer else nearest[p]
 
 
-@njit(error_model="numpy")
+@njit(cache=True, error_model="numpy")
 def _find_neighbours(x, lag, min_tsep, space):
     """The nearest neighbour's time and squared distance, for points that are sorted by their first coordinate.
 
@@ -149,7 +148,7 @@ def _find_neighbours(x, lag, min_tsep, space):
     return shifts
 
 
-@njit(error_model="numpy")
+@njit(cache=True, error_model="numpy")
 def _mean_log(squares, mantissas):
     """Mean logarithm of distances, given their squares; those that are 0, or inf for want of a neighbour, do not count.
 
@@ -178,7 +177,7 @@ def _mean_log(squares, mantissas):
 _WorkSpace = namedtuple("_WorkSpace", "points times d least nearest mantissas bucket start")
 
 
-@njit(error_model="numpy")
+@njit(cache=True, error_model="numpy")
 def _work_space(n_ref, emb_dim):
     """Arrays for one window at a time; integers are kept as float64 where they share vectors with distances."""
     rows = np.empty((5, n_ref))
@@ -186,7 +185,7 @@ def _work_space(n_ref, emb_dim):
     return _WorkSpace(np.empty((emb_dim, n_ref)), rows[0], rows[1], rows[2], rows[3], rows[4], bucket, start)
 
 
-@njit(error_model="numpy")
+@njit(cache=True, error_model="numpy")
 def _window_divergence(x, emb_dim, lag, min_tsep, space, S):
     """S(0 … S.size - 1) of one window x; `space` is overwritten. NaN if x spans too many orders of magnitude."""
     scale, raw = 1.0, x
@@ -210,7 +209,7 @@ def _window_divergence(x, emb_dim, lag, min_tsep, space, S):
     S -= np.log(scale)
 
 
-@njit(parallel=True, error_model="numpy")
+@njit(cache=True, parallel=True, error_model="numpy")
 def _divergence(windows, emb_dim, lag, min_tsep, steps):
     """S(0 … steps) of each row of `windows`."""
     n_windows, length = windows.shape
@@ -223,7 +222,7 @@ def _divergence(windows, emb_dim, lag, min_tsep, steps):
     return S
 
 
-@njit(parallel=True, error_model="numpy")
+@njit(cache=True, parallel=True, error_model="numpy")
 def _exponents(series, starts, window, emb_dim, lag, min_tsep, steps, factor):
     """LE = S(1) - S(0) of every column of `series` in the window behind every start; float64 (starts, columns).
 
@@ -329,8 +328,7 @@ class StreamingLyapunov:
     The numbers are those of `windowed_lyapunov`, bit for bit.
 
     n_weights : int
-    window : int, iterates per window
-    overlap : float, share of a window that the next one repeats
+    window, overlap : as in `windowed_lyapunov`
     decimals : int, optional; round the weights first, as the published code does when it hands them over in text files
     dtype : float32 or float64, in which the last window is kept; float32 loses nothing of weights that are float32
     emb_dim, lag, min_tsep, steps : as in `divergence`

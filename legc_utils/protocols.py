@@ -4,8 +4,10 @@ Two columns of a table differ only in the named fields of two protocols. `publis
 is silent, what its released code did, oddities included; `corrected` is what a careful statistician would do instead.
 """
 
+import tomllib
 from collections.abc import Hashable
 from dataclasses import dataclass, fields, replace
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -167,29 +169,8 @@ class Protocol:
         return {"emb_dim": self.emb_dim, "lag": self.lag, "min_tsep": self.min_tsep}
 
 
-_PUBLISHED = {
-    "cancer": dict(hidden=(6,), rate=0.01, partial_epochs=12, benchmark=0.90),
-    "titanic": dict(hidden=(8,), rate=0.1, partial_epochs=3, benchmark=0.74, window=250),
-    "banknote": dict(hidden=(8,), rate=0.5, partial_epochs=2, benchmark=0.91, window=250, partial_max_lag=5),
-    "iris": dict(rate=0.05, recorded_epochs=200, partial_epochs=20, benchmark=0.95, window=160, scaling="feature"),
-    "iris3f": dict(rate=0.05, recorded_epochs=200, partial_epochs=20, benchmark=0.95, window=160, scaling="feature"),
-    # back_prop divides by the size of the label, which for vowel is a plain class number: a sum, not a mean
-    "vowel": dict(hidden=(4,), rate=0.5, benchmark=0.80, init_sd=1.0, scaling="minmax", loss="sum"),
-    "mnist": dict(
-        hidden=(50, 30), output="softmax", init="torch", rate=0.5, batch_size=128, shuffle=True,
-        extra_epochs=0, benchmark=0.92, scaling="none", accuracy="argmax", steps=3, max_lag=14,
-        partial_max_lag=7, candidates="after_first",
-    ),
-    # held out: sizes and rates set once, before any result, so that the windows number about as many as in the paper
-    "wine": dict(
-        rate=0.1, recorded_epochs=200, partial_epochs=20, benchmark=0.95, scaling="feature", accuracy="argmax",
-    ),
-    "wdbc": dict(rate=0.01, benchmark=0.95, scaling="feature"),
-    "digits": dict(hidden=(16,), rate=0.1, benchmark=0.95, scaling="feature", accuracy="argmax"),
-}  # fmt: skip
-# An eighth of the images and an eighth of the batch: 219 steps an epoch for the authors' 230, so every window stays
-_PUBLISHED["mnist5k"] = _PUBLISHED["mnist"] | dict(batch_size=16)
-
+_TABLE = tomllib.loads((Path(__file__).parent / "data" / "published.toml").read_text(encoding="utf-8"))
+_PUBLISHED = {name: fields | {"hidden": tuple(fields.get("hidden", (6,)))} for name, fields in _TABLE.items()}
 _CORRECTED = dict(
     name="corrected", scaling="train", stratify=True, uci_iris=False, accuracy="argmax",
     min_tsep=10, steps=3, decimals=None,

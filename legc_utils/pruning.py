@@ -88,11 +88,6 @@ class LEGCUnstructured(_ByPvalues):
     With `torch.nn.utils.prune.global_unstructured`, pass the p-values as `importance_scores`.
 
     alpha, rule, correction : as in `legc_mask`
-
-    >>> layer = torch.nn.Linear(2, 1)
-    >>> _ = LEGCUnstructured.apply(layer, "weight", pvalues=[0.01, 0.60])
-    >>> layer.weight_mask
-    tensor([[1., 0.]])
     """
 
     PRUNING_TYPE = "unstructured"
@@ -155,12 +150,6 @@ class LEGCStructured(_ByPvalues):
         Which unit each index along dim belongs to, as from `attention_heads`; None: each is a unit.
 
     A unit without any p-value is kept. Weights that earlier prunings took have no say.
-
-    >>> layer = torch.nn.Linear(2, 2)
-    >>> _ = LEGCStructured.apply(layer, "weight", pvalues=[[0.01, 0.20], [0.50, 0.60]])
-    >>> layer.weight_mask
-    tensor([[1., 1.],
-            [0., 0.]])
     """
 
     PRUNING_TYPE = "structured"

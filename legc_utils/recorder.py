@@ -123,7 +123,6 @@ class LEGCRecorder:
             raise ValueError(f"error={error!r} cannot be called; give a function without arguments, or None")
         self.model, self.window, self.overlap, self.protocol, self.max_lag = model, window, overlap, p, max_lag
         self._error = error
-
         chosen = _choose(model, parameters)
         self.skipped = [n for n, (*_, parameter) in chosen.items() if not parameter.requires_grad]
         if frozen := ", ".join(self.skipped):

@@ -54,23 +54,15 @@ def horizon(split, protocol, variant="FT"):
 
 @dataclass
 class Selection:
-    """What LEGC saw and what it chose, for S seeds.
-
-    runs : training.Runs, the dense training that was followed
-    candidates : slice of the flat weights that may be pruned, n_candidates of them
-    exponents : float64 (n_windows, S, n_candidates), nats per iterate
-    target : float64 (n_windows, S), misclassified share at each window's last iterate
-    pvalues : float64 (S, n_candidates), the smallest over the lags that the protocol looks at
-    masks : bool (S, n_weights), True = keep
-    """
+    """What LEGC saw and what it chose, for S seeds."""
 
     horizon: protocols.Settings
-    runs: training.Runs
-    candidates: slice
-    exponents: np.ndarray
-    target: np.ndarray
-    pvalues: np.ndarray
-    masks: np.ndarray
+    runs: training.Runs  # the dense training that was followed
+    candidates: slice  # of the flat weights: those that may be pruned, n_candidates of them
+    exponents: np.ndarray  # float64 (n_windows, S, n_candidates), nats per iterate
+    target: np.ndarray  # float64 (n_windows, S), misclassified share at each window's last iterate
+    pvalues: np.ndarray  # float64 (S, n_candidates), the smallest over the lags that the protocol looks at
+    masks: np.ndarray  # bool (S, n_weights), True = keep
 
 
 def find_masks(split, hidden, seeds, protocol="published", variant="FT", initial=None):

@@ -9,11 +9,10 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 import torch
-from numba import prange
+from numba import njit, prange
 from sklearn.metrics import f1_score
 
 from legc_utils import protocols
-from legc_utils.compiling import njit
 from legc_utils.protocols import check, check_finite, is_number, numbers
 
 _PIECE = 2**22  # weights handed to `record` at a time: 32 MiB, whatever the length of the run
@@ -21,33 +20,23 @@ _PIECE = 2**22  # weights handed to `record` at a time: 32 MiB, whatever the len
 
 @dataclass
 class Runs:
-    """What `train_ensemble` returns. S seeds × K masks × P twins = M members, seeds slowest, twins fastest.
+    """What `train_ensemble` returns. S seeds × K masks × P twins = M members, seeds slowest, twins fastest."""
 
-    members : DataFrame (M rows): seed, mask (0 … K-1), twin (0 … P-1)
-    layers : tuple, units per layer, inputs first
-    initial_weights, final_weights : float64 (M, n_weights); initial_biases, final_biases : (M, n_biases)
-    rows : int (n_rows,), the iterates at which errors were read; 0 is before the first step
-    train_error, test_error : float64 (n_rows, M), share misclassified at those iterates
-    train_accuracy, test_accuracy : float64 (epochs, M), after each epoch
-    test_labels : int8 (epochs, M, n_test), predicted classes after each epoch
-    weights : float64 (n_iterates + 1, M, n_weights) if they were recorded, else None
-    """
-
-    members: pd.DataFrame
-    layers: tuple
+    members: pd.DataFrame  # M rows: seed, mask (0 … K-1), twin (0 … P-1)
+    layers: tuple  # units per layer, inputs first
     protocol: protocols.Protocol
-    initial_weights: np.ndarray
-    initial_biases: np.ndarray
+    initial_weights: np.ndarray  # float64 (M, n_weights), the final ones too
+    initial_biases: np.ndarray  # float64 (M, n_biases), the final ones too
     final_weights: np.ndarray
     final_biases: np.ndarray
-    rows: np.ndarray
-    train_error: np.ndarray
-    test_error: np.ndarray
-    train_accuracy: np.ndarray
-    test_accuracy: np.ndarray
-    test_labels: np.ndarray
-    y_test: np.ndarray
-    weights: np.ndarray | None = None
+    rows: np.ndarray  # int (n_rows,), the iterates at which errors were read; 0 is before the first step
+    train_error: np.ndarray  # float64 (n_rows, M), share misclassified at those iterates
+    test_error: np.ndarray  # the same of the test set
+    train_accuracy: np.ndarray  # float64 (epochs, M), after each epoch
+    test_accuracy: np.ndarray  # the same of the test set
+    test_labels: np.ndarray  # int8 (epochs, M, n_test), predicted classes after each epoch
+    y_test: np.ndarray  # int64 (n_test,), true classes
+    weights: np.ndarray | None = None  # float64 (n_iterates + 1, M, n_weights) if they were recorded
 
     @property
     def target_error(self):
@@ -71,10 +60,7 @@ class Runs:
 
 
 def layer_sizes(split, hidden):
-    """(inputs, hidden …, outputs); two classes need one output, more need one each.
-
-    Raises ValueError if `hidden` is not a positive int or a sequence of them.
-    """
+    """(inputs, hidden …, outputs): one output for two classes, else one each. Raises ValueError for a bad `hidden`."""
     check(hidden=hidden)
     n_classes = len(split.class_names)
     return (split.X_train.shape[1], *np.atleast_1d(hidden).tolist(), 1 if n_classes == 2 else n_classes)
@@ -139,7 +125,7 @@ def one_hot(y, n_outputs):
     return y[:, None].astype(np.float64) if n_outputs == 1 else np.eye(n_outputs)[y]
 
 
-@njit(error_model="numpy")
+@njit(cache=True, error_model="numpy")
 def _activate(w, b, a, layers):
     """Forward pass of one sigmoid network: fills a (all units) behind the inputs that stand at its start."""
     wo, bo, ao = 0, 0, 0
@@ -153,7 +139,7 @@ def _activate(w, b, a, layers):
         wo, bo, ao = wo + fan_in * fan_out, bo + fan_out, ao + fan_in
 
 
-@njit(parallel=True, error_model="numpy")
+@njit(cache=True, parallel=True, error_model="numpy")
 def _sigmoid_outputs(weights, biases, X, layers):
     """Outputs (M, n, outputs) of sigmoid networks. For networks this small torch's overhead is a hundredfold."""
     out = np.empty((len(weights), len(X), layers[-1]))
@@ -182,7 +168,7 @@ def _judge(weights, biases, X, y, layers, protocol):
     return right.mean(axis=1), labels
 
 
-@njit(parallel=True, error_model="numpy")
+@njit(cache=True, parallel=True, error_model="numpy")
 def _sgd_by_sample(weights, biases, masks, X, T, layers, start, stop, rate, record):
     """Advance every member from iterate `start` to `stop` in place; iterate k has seen sample k mod n.
 
@@ -327,7 +313,6 @@ def train_ensemble(
         raise ValueError(f"rows holds {wrong[0]}; allowed: whole numbers from 0 to {epochs * per_epoch}, the last one")
     rows = rows.astype(int)
     members, keep, offsets = _members(seeds, masks, perturb, count_weights(layers))
-
     if initial is None:
         initial = initial_ensemble(layers, seeds, protocol)
     shapes = (len(seeds), count_weights(layers)), (len(seeds), sum(layers[1:]))
@@ -337,7 +322,6 @@ def train_ensemble(
     of_seed = np.repeat(np.arange(len(seeds)), len(members) // len(seeds))
     start_w = (initial[0][of_seed] + offsets) * (keep if keep.size else 1.0)
     start_b = np.array(initial[1], dtype=np.float64)[of_seed]
-
     w, b = start_w.copy(), start_b.copy()
     X, T = np.ascontiguousarray(split.X_train), one_hot(split.y_train, layers[-1])
     if protocol.batch_size == 1:
@@ -348,7 +332,6 @@ def train_ensemble(
             _sgd_by_sample(w, b, keep, X, T, sizes, start, stop, rate, out)
     else:
         advance = _sgd_by_batch(w, b, keep, X, T, layers, protocol, seeds)
-
     whole = np.empty((epochs * per_epoch + 1, *w.shape)) if record == "weights" else None
     if whole is not None:
         whole[0] = w

@@ -235,7 +235,7 @@ TAKE_ARRAYS = [
 ]
 
 
-@pytest.mark.parametrize("bad", ARRAYS, ids=repr)
+@pytest.mark.parametrize("bad", ARRAYS, ids=["text", "texts", "objects", "dict"])
 @pytest.mark.parametrize(("call", "name"), TAKE_ARRAYS)
 def test_what_is_no_array_of_numbers_is_named(call, name, bad):
     refused(lambda: call(bad), name, ...)

@@ -75,6 +75,6 @@ def _read(code):
             imported |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
             imported |= {f"{node.module}.{alias.name}" for alias in node.names}
-        elif isinstance(node, ast.Constant) and re.fullmatch(r"[\w./-]+\.(csv|json|yaml)", str(node.value)):
+        elif isinstance(node, ast.Constant) and re.fullmatch(r"[\w./-]+\.(csv|json|toml|yaml)", str(node.value)):
             named.add(node.value)
     return imported, named

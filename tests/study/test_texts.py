@@ -23,7 +23,7 @@ def test_unknown_texts_are_refused_with_the_names():
 
 
 def test_a_text_is_no_table():
-    with pytest.raises(ValueError, match="dataset='pydoc' is unknown; allowed: cancer"):
+    with pytest.raises(ValueError, match="dataset='pydoc' is not allowed; give one of cancer"):
         datasets.load("pydoc")
     with pytest.raises(ValueError, match="dataset='pydoc' is not allowed; give one of cancer.*"):
         parameters.choose(PARAMETERS)

@@ -376,7 +376,7 @@ def test_no_square_over_or_underflows(kind, embedding):
     assert np.array_equal(x, before)
     with np.errstate(over="ignore"):
         moves, rounded = np.ptp(x) >= lyapunov.STATIC_RANGE, np.round(x, 6)
-    for decimals in (None, 6, 308):  # 1e308 is no number to multiply with
+    for decimals in (None, 6, 22):  # 1e308 is no number to multiply with
         found = lyapunov.windowed_lyapunov(x[:, None], 30, decimals=decimals, **choices)
         stream = lyapunov.StreamingLyapunov(1, 30, decimals=decimals, **choices)
         stream.update(x[:, None])
@@ -440,7 +440,7 @@ print("through")
     assert (run.returncode, run.stdout) == (0, "through\n"), run.stderr
 
 
-@pytest.mark.parametrize("decimals", [309, 400, 10**6])
+@pytest.mark.parametrize("decimals", [23, 400, 10**6])
 def test_more_decimals_than_floating_point_has_are_refused(decimals):
     for make in (
         lyapunov.StreamingLyapunov,
