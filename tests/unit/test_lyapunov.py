@@ -376,7 +376,7 @@ def test_no_square_over_or_underflows(kind, embedding):
     assert np.array_equal(x, before)
     with np.errstate(over="ignore"):
         moves, rounded = np.ptp(x) >= lyapunov.STATIC_RANGE, np.round(x, 6)
-    for decimals in (None, 6, 22):  # 1e308 is no number to multiply with
+    for decimals in (None, 6, 22):
         found = lyapunov.windowed_lyapunov(x[:, None], 30, decimals=decimals, **choices)
         stream = lyapunov.StreamingLyapunov(1, 30, decimals=decimals, **choices)
         stream.update(x[:, None])
@@ -429,7 +429,7 @@ windows += [scale * rng.integers(-1, 2, 40) for scale in (1.7e308, 1e303, 1e155,
 windows += [10.0 ** rng.uniform(-300, 300, 40) for _ in range(20)]
 for emb_dim, lag, min_tsep in [(1, 1, 0), (2, 1, 0), (2, 3, 10), (4, 2, 3)]:
     lyapunov.divergence(windows, emb_dim, lag, min_tsep)
-    for decimals in (None, 0, 6, 308):
+    for decimals in (None, 0, 6, 22):
         choices = dict(emb_dim=emb_dim, lag=lag, min_tsep=min_tsep, decimals=decimals)
         lyapunov.windowed_lyapunov(np.transpose(windows), 30, **choices)
 print("through")
@@ -446,7 +446,7 @@ def test_more_decimals_than_floating_point_has_are_refused(decimals):
         lyapunov.StreamingLyapunov,
         lambda n, **choices: lyapunov.windowed_lyapunov(walks(40, n), 20, **choices),
     ):
-        with pytest.raises(ValueError, match=f"decimals={decimals}.*308"):
+        with pytest.raises(ValueError, match=f"decimals={decimals}.*22"):
             make(2, decimals=decimals)
 
 
