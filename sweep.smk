@@ -6,6 +6,7 @@ so what is there is done: Snakemake hears of the other points only.
 """
 
 import json
+import shutil
 import sys
 import threading
 from pathlib import Path
@@ -71,6 +72,9 @@ def sweep_ends():
         table = sweeps.collect(sweep, sweep_points, sweep_folder)
         missing = table.job[table.status == "missing"]
         print(f"sweep: {len(sweep_points) - len(missing)} of {len(sweep_points)} points in {sweep_folder}/table.csv")
+        if missing.empty:  # what a job leaves behind that is killed when its result is there already
+            for left_over in (sweep_folder / "partial").glob("*"):
+                shutil.rmtree(left_over, ignore_errors=True)
         for name in missing:
             print(f"sweep: missing {name} ({sweeps.describe(sweep_points[name])}), see {sweep_folder}/log/{name}.log")
 
