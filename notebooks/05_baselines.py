@@ -59,7 +59,6 @@ choices = parameters.check(
 # %%
 import numpy as np
 import pandas as pd
-from scipy import stats
 
 from legc_utils import datasets, selection, training
 from study import evidence, paper, plots, rankings, results
@@ -169,7 +168,7 @@ def beaten(part):
     """Per cent of a seed's random masks that its LEGCNet-FT beats, by quantity."""
     scores = part.assign(epoch=-part.epoch.fillna(np.inf)).set_index("model")
     return pd.Series({
-        by: stats.percentileofscore(scores.loc[["random"], by], own, "mean")
+        by: 100 * results.share_beaten(own, scores.loc[["random"], by])
         for by, own in scores.loc["FT"].items()
     })  # fmt: skip
 

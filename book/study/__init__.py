@@ -1,6 +1,3 @@
 """What only the book needs: results, claims and their tests, and the experiments around the method."""
 
-import warnings
-
-# tqdm, imported by torch, asks for notebook widgets; the book does without progress bars
-warnings.filterwarnings("ignore", message="IProgress not found")
+import legc_utils  # noqa: F401 (it silences a warning that torch and pooch bring along)

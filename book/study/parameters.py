@@ -80,7 +80,6 @@ def choose(values):
     whole, number = protocols.is_whole, protocols.is_number
     seeds_ok = lambda v: isinstance(v, list) and v and all(whole(s, 0) for s in v) and len(set(v)) == len(v)
     need("dataset", lambda v: v in datasets, f"one of {', '.join(datasets)}{learner}")
-    need("protocol", lambda v: v in protocols.PROTOCOLS, f"one of {', '.join(protocols.PROTOCOLS)}")
     need("seeds", seeds_ok, "a list of at least one whole number, each once, such as [0, 1]")
     need("out_dir", lambda v: isinstance(v, str) and v, "the name of a folder")
     need("delta0", lambda v: number(v) and v > 0, "a positive number")

@@ -16,7 +16,6 @@ MODELS = {  # one colour a model, the same on every page
 }
 MARKERS = {"dense": "o", "FT": "s", "PT": "D", "random": "v", "magnitude": "^"}
 LAYERS = (_COLOURS[0], _COLOURS[1], _COLOURS[2], _COLOURS[4])
-SERIES = (_COLOURS[7], *(_COLOURS[k] for k in (0, 1, 2, 4, 5, 3, 9, 6, 8)))  # of a figure with many curves
 
 
 def use_style():
