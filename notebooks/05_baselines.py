@@ -62,6 +62,7 @@ import pandas as pd
 
 from legc_utils import datasets, selection, training
 from study import evidence, paper, plots, rankings, results
+from study.randomness import derived_seed
 
 plots.use_style()
 split = datasets.load(dataset, choices)
@@ -79,10 +80,8 @@ print(f"{dataset}: {draws} random masks for each of the seeds {seeds}")
 chosen = selection.find_masks(split, choices.hidden, seeds, choices, "FT")
 legc, among = chosen.masks, chosen.candidates
 magnitude = rankings.magnitude_masks(legc, chosen.runs.final_weights, among)
-random = [
-    rankings.random_masks(legc, [1000 * seed + draw for seed in seeds], among)
-    for draw in range(draws)
-]
+drawn = [[derived_seed("random mask", n, k) for n in seeds] for k in range(draws)]
+random = [rankings.random_masks(legc, numbers, among) for numbers in drawn]
 
 # %% [markdown]
 # ## The race

@@ -66,6 +66,7 @@ import pandas as pd
 
 from legc_utils import datasets, granger, selection, training
 from study import evidence, nulls, plots, rankings, results
+from study.randomness import derived_seed
 
 plots.use_style()
 choices = replace(choices, p_decimals=None)  # rounded p-values cannot be ranked
@@ -150,7 +151,8 @@ for s in sparsities:
     masks["magnitude, by layer", s, 0] = rankings.keep_highest(np.abs(w), s, layers)
     masks["SynFlow", s, 0] = rankings.synflow_masks(w0, layers, s)
     for draw in range(draws):
-        drawn, rng = [1000 * n + draw for n in seeds], default_rng([12, draw])
+        drawn = [derived_seed("random mask", n, draw) for n in seeds]
+        rng = default_rng(derived_seed("shuffled mask", draw))
         masks["random", s, draw] = rankings.random_masks(ft, drawn)
         masks["shuffled in layers", s, draw] = shuffle(ft, layers, rng)
         if one_hidden:
@@ -289,7 +291,8 @@ wrong = {
     "FT": surprise(corrupt.pvalues),
     "magnitude": np.abs(corrupt.runs.final_weights),
 }
-fresh = training.initial_ensemble(layers, [500 + seed for seed in seeds], choices)
+others = [derived_seed("other start", seed) for seed in seeds]
+fresh = training.initial_ensemble(layers, others, choices)
 
 # %% [markdown]
 # FT and magnitude are asked, at the sparsity of the bars above, where rankings differ. Each column is a network's accuracy:
@@ -303,7 +306,8 @@ for name in ("FT", "magnitude"):
     tried = {("as it is", at, 0): own}
     tried["labels permuted", at, 0] = rankings.keep_highest(wrong[name], at)
     for d in range(draws):
-        mixed = shuffle(own, layers, default_rng([14, d]))
+        rng = default_rng(derived_seed("shuffled check", d))
+        mixed = shuffle(own, layers, rng)
         tried["shuffled in layers", at, d] = mixed
     for some, start in ((tried, None), ({("other start", at, 0): own}, fresh)):
         found, _ = rankings.retrain(*setup, some, initial=start)

@@ -17,6 +17,7 @@ from torch.nn.utils import prune
 
 from legc_utils import datasets, pruning
 from study import networks, operations, results, texts
+from study.randomness import derived_seed
 
 RANKINGS = ("LEGC", "magnitude", "random")
 MOST_UNITS = 0.8  # of a layer: beyond that narrow layers would lose all
@@ -228,7 +229,7 @@ def importance(followed, ranking, number=0):
         return {name: -p.nan_to_num(nan=0.0).clamp(min=1e-300).log() for name, p in followed.pvalues.items()}
     if ranking == "magnitude":
         return {name: followed.trained.get_parameter(name).detach().abs() for name in followed.pvalues}
-    chance = torch.Generator().manual_seed(1000 * followed.seed + number)
+    chance = torch.Generator().manual_seed(derived_seed("random ranking", followed.seed, number))
     return {name: torch.rand(p.shape, generator=chance, dtype=p.dtype) for name, p in followed.pvalues.items()}
 
 

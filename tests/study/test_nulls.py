@@ -5,6 +5,7 @@ import pytest
 
 from legc_utils import selection, training
 from study import nulls
+from study.randomness import derived_seed
 
 RNG = lambda: np.random.default_rng(3)
 SERIES = nulls.autoregressive(256, np.array([0.0, 0.5, 0.9]), np.array([1.0, 2.0, 0.1]), np.random.default_rng(0))
@@ -59,6 +60,7 @@ def test_placebo_targets_are_the_errors_of_other_runs(learnable, short, target):
     split, settings = learnable(), short(recorded_epochs=40, target=target)
     look = selection.horizon(split, settings)
     found = nulls.placebo_targets(split, 2, 3, settings, look)
-    runs = training.train_ensemble(split, 2, [1000, 1001, 1002], settings, epochs=look.epochs, rows=look.rows)
+    seeds = [derived_seed("placebo", run) for run in range(3)]
+    runs = training.train_ensemble(split, 2, seeds, settings, epochs=look.epochs, rows=look.rows)
     assert np.array_equal(found, runs.test_error if target == "test" else runs.train_error)
     assert found.shape == (len(look.rows), 3)
