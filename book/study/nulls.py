@@ -75,8 +75,8 @@ def autoregressive(n_steps, phi, deviation, rng):
 def placebo_targets(split, hidden, n_runs, protocol, look):
     """The Granger target of n_runs other dense networks, which the weights under test cannot have caused.
 
-    Their seeds are nobody else's (`derived_seed`); the same data in the same order. look : as `selection.horizon` gives it.
-    Returns float64 (n_windows, n_runs).
+    Their seeds are nobody else's (`derived_seed`); the same data in the same order. look : as `selection.horizon`
+    gives it. Returns float64 (n_windows, n_runs).
     """
     seeds = [derived_seed("placebo", run) for run in range(n_runs)]
     return training.train_ensemble(split, hidden, seeds, protocol, epochs=look.epochs, rows=look.rows).target_error
