@@ -9,11 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 import torch
-from numba import njit, prange
-from sklearn.metrics import f1_score
 
-from legc_utils import protocols
-from legc_utils.protocols import check, check_finite, is_number, numbers
+from legc_utils import engine, protocols
+from legc_utils.protocols import check, check_finite, is_number, is_whole, numbers
 
 _PIECE = 2**22  # weights handed to `record` at a time: 32 MiB, whatever the length of the run
 
@@ -32,9 +30,9 @@ class Runs:
     rows: np.ndarray  # int (n_rows,), the iterates at which errors were read; 0 is before the first step
     train_error: np.ndarray  # float64 (n_rows, M), share misclassified at those iterates
     test_error: np.ndarray  # the same of the test set
-    train_accuracy: np.ndarray  # float64 (epochs, M), after each epoch
+    train_accuracy: np.ndarray  # float64 (epochs, M), after each epoch; NaN where it was not asked for
     test_accuracy: np.ndarray  # the same of the test set
-    test_labels: np.ndarray  # int8 (epochs, M, n_test), predicted classes after each epoch
+    test_labels: np.ndarray  # int8 (epochs, M, n_test), predicted classes after each epoch; -1 where not asked for
     y_test: np.ndarray  # int64 (n_test,), true classes
     weights: np.ndarray | None = None  # float64 (n_iterates + 1, M, n_weights) if they were recorded
 
@@ -48,15 +46,32 @@ class Runs:
 
         The stop is the first epoch, counted from 0, after which the *training* accuracy is at least
         `benchmark`. Members that never stop have `reached` False, epoch NaN, and are read at the last epoch.
+        Raises ValueError where `train_ensemble` was not asked for what this takes.
         """
         benchmark = self.protocol.benchmark if benchmark is None else benchmark
         hit = self.train_accuracy >= benchmark
         reached = hit.any(axis=0)
         epoch = np.where(reached, hit.argmax(axis=0), len(hit) - 1)
         at = epoch, np.arange(len(epoch))
-        f1 = [f1_score(self.y_test, labels, average="macro", zero_division=0) for labels in self.test_labels[at]]
+        before = np.arange(len(hit))[:, None] <= (epoch if benchmark < np.inf else -1)
+        if np.isnan(self.test_accuracy[at]).any() or (before & np.isnan(self.train_accuracy)).any():
+            raise ValueError(f"accuracies up to a stop at {benchmark=} were not read; allowed: evaluate=None or 'stop'")
+        f1 = macro_f1(self.y_test, self.test_labels[at])
         read = dict(accuracy=self.test_accuracy[at], f1=f1, train_accuracy=self.train_accuracy[at], reached=reached)
         return self.members.assign(epoch=np.where(reached, epoch, np.nan), **read)
+
+
+def macro_f1(y, labels):
+    """Macro F1 of many predictions at once, as scikit-learn's with zero_division=0: float64 (M,).
+
+    y : int (n,), true classes from 0; labels : int (M, n). The mean is over the classes that are true or predicted.
+    """
+    n_classes = 1 + max(np.max(y), np.max(labels))
+    pairs = (np.arange(len(labels))[:, None] * n_classes + y) * n_classes + labels
+    counts = np.bincount(pairs.ravel(), minlength=len(labels) * n_classes**2).reshape(-1, n_classes, n_classes)
+    either = counts.sum(axis=1) + counts.sum(axis=2)
+    f1 = 2 * np.einsum("mcc->mc", counts) / np.maximum(either, 1)
+    return np.mean(f1, axis=1, where=either > 0)
 
 
 def layer_sizes(split, hidden):
@@ -125,123 +140,6 @@ def one_hot(y, n_outputs):
     return y[:, None].astype(np.float64) if n_outputs == 1 else np.eye(n_outputs)[y]
 
 
-@njit(cache=True, error_model="numpy")
-def _activate(w, b, a, layers):
-    """Forward pass of one sigmoid network: fills a (all units) behind the inputs that stand at its start."""
-    wo, bo, ao = 0, 0, 0
-    for layer in range(layers.size - 1):
-        fan_in, fan_out = layers[layer], layers[layer + 1]
-        for i in range(fan_out):
-            z = b[bo + i]
-            for j in range(fan_in):
-                z += w[wo + i * fan_in + j] * a[ao + j]
-            a[ao + fan_in + i] = 1.0 / (1.0 + np.exp(-z))
-        wo, bo, ao = wo + fan_in * fan_out, bo + fan_out, ao + fan_in
-
-
-@njit(cache=True, parallel=True, error_model="numpy")
-def _sigmoid_outputs(weights, biases, X, layers):
-    """Outputs (M, n, outputs) of sigmoid networks. For networks this small torch's overhead is a hundredfold."""
-    out = np.empty((len(weights), len(X), layers[-1]))
-    for m in prange(len(weights)):
-        a = np.empty(layers.sum())
-        for i in range(len(X)):
-            a[: layers[0]] = X[i]
-            _activate(weights[m], biases[m], a, layers)
-            out[m, i] = a[a.size - layers[-1] :]
-    return out
-
-
-def _judge(weights, biases, X, y, layers, protocol):
-    """(accuracy (M,), predicted labels (M, n)) under the protocol's decision rule."""
-    if protocol.batch_size == 1:
-        out = _sigmoid_outputs(weights, biases, X, np.array(layers))
-    else:
-        out = forward(weights, biases, X, layers, protocol.output).numpy()
-    if out.shape[-1] == 1:
-        labels = (out[..., 0] >= 0.5).astype(np.int8)
-        return (labels == y).mean(axis=1), labels
-    labels = out.argmax(-1).astype(np.int8)
-    right = labels == y
-    if protocol.accuracy == "exact":
-        right = ((out >= 0.5) == (one_hot(y, out.shape[-1]) == 1)).all(-1)
-    return right.mean(axis=1), labels
-
-
-@njit(cache=True, parallel=True, error_model="numpy")
-def _sgd_by_sample(weights, biases, masks, X, T, layers, start, stop, rate, record):
-    """Advance every member from iterate `start` to `stop` in place; iterate k has seen sample k mod n.
-
-    weights (M, n_weights), masks the same or (M, 0) for none; record (stop - start, M, n_weights) or
-    (0, M, n_weights) for none. Squared error, sigmoid layers; plain SGD, one sample a step.
-    """
-    n_layers = layers.size - 1
-    n_units = layers.sum()
-    for m in prange(weights.shape[0]):
-        w, b = weights[m], biases[m]
-        a, delta = np.empty(n_units), np.empty(n_units)
-        for step in range(start, stop):
-            x, t = X[step % len(X)], T[step % len(X)]
-            a[: layers[0]] = x
-            _activate(w, b, a, layers)
-            wo, bo, ao = w.size, b.size, n_units - layers[-1]
-            for i in range(layers[-1]):
-                y = a[ao + i]
-                delta[ao + i] = 2 * (y - t[i]) * y * (1 - y)
-            for layer in range(n_layers - 1, -1, -1):
-                fan_in, fan_out = layers[layer], layers[layer + 1]
-                wo, bo, an = wo - fan_in * fan_out, bo - fan_out, ao - fan_in
-                if layer > 0:  # the error passes back through the weights as they were before the step
-                    delta[an:ao] = 0.0
-                    for i in range(fan_out):
-                        for j in range(fan_in):
-                            delta[an + j] += w[wo + i * fan_in + j] * delta[ao + i]
-                    for j in range(fan_in):
-                        delta[an + j] *= a[an + j] * (1 - a[an + j])
-                for i in range(fan_out):
-                    g = rate * delta[ao + i]
-                    b[bo + i] -= g
-                    for j in range(fan_in):
-                        w[wo + i * fan_in + j] -= g * a[an + j]
-                ao = an
-            if masks.shape[1]:
-                for i in range(w.size):
-                    w[i] *= masks[m, i]
-            if record.shape[0]:
-                record[step - start, m] = w
-
-
-def _sgd_by_batch(weights, biases, masks, X, T, layers, protocol, seeds):
-    """As `_sgd_by_sample`, by mini-batches in torch: a function of (start, stop, record). Each seed shuffles itself."""
-    weights, biases = torch.as_tensor(weights).requires_grad_(), torch.as_tensor(biases).requires_grad_()
-    masks, X, T = torch.as_tensor(masks), torch.as_tensor(X), torch.as_tensor(T)
-    rngs, size, order = [np.random.default_rng([seed, 1]) for seed in seeds], protocol.batch_size, None
-    per_epoch = -(-len(X) // size)
-
-    def advance(start, stop, record):
-        nonlocal order
-        for step in range(start, stop):
-            if step % per_epoch == 0:
-                n = len(X)
-                orders = [rng.permutation(n) if protocol.shuffle else np.arange(n) for rng in rngs]
-                order = torch.as_tensor(np.stack(orders))
-            batch = order[:, (step % per_epoch) * size :][:, :size]
-            out = forward(weights, biases, X[batch], layers, protocol.output)
-            members_a_seed = len(out) // len(batch)
-            error = (out - T[batch].repeat_interleave(members_a_seed, 0)).square().sum(-1).mean(-1)
-            (error.sum() / (out.shape[-1] if protocol.loss == "mean" else 1)).backward()
-            with torch.no_grad():
-                for parameter in (weights, biases):
-                    parameter -= protocol.rate * parameter.grad
-                    parameter.grad = None
-                if masks.shape[1]:
-                    weights.mul_(masks)
-                if len(record):
-                    record[step - start] = weights.detach().numpy()
-
-    return advance
-
-
 def _members(seeds, masks, perturb, n_weights):
     """Cross seeds, masks and twins: (members, masks (M, n_weights) or (M, 0), offsets (M, n_weights))."""
     if is_number(perturb):
@@ -269,7 +167,7 @@ def _members(seeds, masks, perturb, n_weights):
 
 def train_ensemble(
     split, hidden, seeds, protocol="published", masks=None, perturb=None, record=None, *,
-    epochs=None, rows=(), initial=None,
+    epochs=None, rows=(), errors=("train", "test"), evaluate=None, halt=False, initial=None,
 ):  # fmt: skip
     """Train one network for every seed × mask × twin, all together.
 
@@ -288,7 +186,12 @@ def train_ensemble(
         as float64 (n_steps, M, n_weights), the initial weights first, and may reduce it as training runs.
         A piece is only valid during the call.
     epochs : int, optional; default: the protocol's recorded + extra epochs
-    rows : sequence of int, iterates (0 = before the first step) at which train and test errors are read
+    rows : sequence of int, iterates (0 = before the first step) at which errors are read
+    errors : sequence of str, which are read there: "train", "test"; the other is NaN
+    evaluate : sequence of int or "stop", optional
+        Epochs, counted from 1, after which accuracies and predicted labels are read; default all. "stop" reads what
+        `Runs.at_stop` takes, at each member's stop and after the last epoch.
+    halt : bool, with evaluate="stop": a member's training ends at its stop
     initial : (weights, biases), optional; (n_seeds, n_weights), (n_seeds, n_biases), instead of those of the seeds
 
     Returns `Runs`. Raises ValueError for anything above that is malformed, before training starts.
@@ -312,6 +215,16 @@ def train_ensemble(
     if wrong.size:
         raise ValueError(f"rows holds {wrong[0]}; allowed: whole numbers from 0 to {epochs * per_epoch}, the last one")
     rows = rows.astype(int)
+    wrong = [kind for kind in np.atleast_1d(errors) if kind not in ("train", "test")]
+    if wrong:
+        raise ValueError(f"errors holds {wrong[0]!r}; allowed: 'train', 'test'")
+    until_stop = isinstance(evaluate, str) and evaluate == "stop"
+    evaluated = range(1, epochs + 1) if evaluate is None or until_stop else np.atleast_1d(evaluate).tolist()
+    wrong = [epoch for epoch in evaluated if not is_whole(epoch, 1, epochs)]
+    if wrong:
+        raise ValueError(f"evaluate={wrong[0]!r} is not allowed; give epochs from 1 to {epochs}, 'stop' or None")
+    if halt and (not until_stop or record or rows.size):
+        raise ValueError(f"{halt=} is allowed with evaluate='stop' and without record and rows only")
     members, keep, offsets = _members(seeds, masks, perturb, count_weights(layers))
     if initial is None:
         initial = initial_ensemble(layers, seeds, protocol)
@@ -323,40 +236,84 @@ def train_ensemble(
     start_w = (initial[0][of_seed] + offsets) * (keep if keep.size else 1.0)
     start_b = np.array(initial[1], dtype=np.float64)[of_seed]
     w, b = start_w.copy(), start_b.copy()
-    X, T = np.ascontiguousarray(split.X_train), one_hot(split.y_train, layers[-1])
-    if protocol.batch_size == 1:
-        rate = protocol.rate / (layers[-1] if protocol.loss == "mean" else 1)
-        sizes = np.array(layers)
-
-        def advance(start, stop, out):
-            _sgd_by_sample(w, b, keep, X, T, sizes, start, stop, rate, out)
-    else:
-        advance = _sgd_by_batch(w, b, keep, X, T, layers, protocol, seeds)
+    run = engine.Engine(layers, split.X_train, one_hot(split.y_train, layers[-1]), protocol)
+    group = of_seed if protocol.shuffle else np.zeros_like(of_seed)
     whole = np.empty((epochs * per_epoch + 1, *w.shape)) if record == "weights" else None
     if whole is not None:
         whole[0] = w
     elif record is not None:
         record(w[None])
-    at_epoch = {k * per_epoch: k - 1 for k in range(1, epochs + 1)}
     read, as_asked = np.unique(rows, return_inverse=True)
-    at_row = {int(row): i for i, row in enumerate(read)}
-    errors, accuracy = np.empty((2, len(read), len(members))), np.empty((2, epochs, len(members)))
-    labels = np.empty((epochs, len(members), len(split.y_test)), np.int8)
-    done = 0
-    for stop in sorted(at_epoch.keys() | at_row.keys()):
-        while done < stop:
-            until = min(stop, done + max(1, _PIECE // w.size)) if callable(record) else stop
-            n_kept = until - done if record else 0
-            piece = np.empty((n_kept, *w.shape)) if whole is None else whole[done + 1 : until + 1]
-            advance(done, until, piece)
-            if callable(record):
-                record(piece)
-            done = until
-        train, _ = _judge(w, b, split.X_train, split.y_train, layers, protocol)
-        test, predicted = _judge(w, b, split.X_test, split.y_test, layers, protocol)
-        if stop in at_row:
-            errors[:, at_row[stop]] = 1 - train, 1 - test
-        if stop in at_epoch:
-            accuracy[:, at_epoch[stop]], labels[at_epoch[stop]] = (train, test), predicted
-    errors, y_test = errors[:, as_asked], split.y_test
-    return Runs(members, layers, protocol, start_w, start_b, w, b, rows, *errors, *accuracy, labels, y_test, whole)
+    found = _Readings(run, split, len(w), len(read), epochs)
+    if 0 in read:
+        found.errors(0, errors, w, b)
+    done, waiting = 0, np.arange(len(w))
+    for epoch, batches in enumerate(_batches(protocol, len(split.X_train), seeds, epochs)):
+        moving, start, end = waiting if halt else slice(None), epoch * per_epoch, (epoch + 1) * per_epoch
+        for stop in sorted({end, *read[(read > start) & (read < end)]}):
+            while done < stop:
+                until = min(stop, done + max(1, _PIECE // w.size)) if callable(record) else stop
+                n_kept = until - done if record else 0
+                piece = np.empty((n_kept, *w.shape)) if whole is None else whole[done + 1 : until + 1]
+                some_w, some_b = w[moving], b[moving]
+                run.advance(
+                    some_w, some_b, keep[moving], batches[:, done - start : until - start], group[moving], piece
+                )
+                w[moving], b[moving] = some_w, some_b
+                if callable(record):
+                    record(piece)
+                done = until
+            if stop in read:
+                found.errors(np.searchsorted(read, stop), errors, w, b)
+        last = epoch + 1 == epochs
+        if until_stop:
+            here = found.accuracies(epoch, "train", waiting, w, b) >= protocol.benchmark
+            if last and not halt:
+                found.accuracies(epoch, "train", slice(None), w, b)
+            found.accuracies(epoch, "test", slice(None) if last and not halt else waiting[here | last], w, b)
+            waiting = waiting[~here]
+        elif epoch + 1 in evaluated:
+            for kind in found.kinds:
+                found.accuracies(epoch, kind, slice(None), w, b)
+        if halt and not waiting.size:
+            break
+    readings = (*found.error[:, as_asked], *found.accuracy, found.labels, split.y_test)
+    return Runs(members, layers, protocol, start_w, start_b, w, b, rows, *readings, whole)
+
+
+class _Readings:
+    """What is read of S networks while they train; NaN and −1 where nothing was."""
+
+    kinds = "train", "test"
+
+    def __init__(self, run, split, n_members, n_rows, epochs):
+        self.run, self.data = run, ((split.X_train, split.y_train), (split.X_test, split.y_test))
+        self.error, self.accuracy = np.full((2, n_rows, n_members), np.nan), np.full((2, epochs, n_members), np.nan)
+        self.labels = np.full((epochs, n_members, len(split.y_test)), -1, np.int8)
+
+    def errors(self, at, kinds, w, b):
+        for k, kind in enumerate(self.kinds):
+            if kind in kinds:
+                self.error[k, at] = 1 - self.run.judge(w, b, *self.data[k])[0]
+
+    def accuracies(self, epoch, kind, some, w, b):
+        k = self.kinds.index(kind)
+        if len(w[some]):
+            self.accuracy[k, epoch, some], labels = self.run.judge(w[some], b[some], *self.data[k])
+            if kind == "test":
+                self.labels[epoch, some] = labels
+        return self.accuracy[k, epoch, some]
+
+
+def _batches(protocol, n, seeds, epochs):
+    """For each epoch the samples of every step: int (G, n_steps, batch_size), −1 where a batch is shorter.
+
+    One order for all (G = 1), or one for each seed where they are shuffled.
+    """
+    rngs = [np.random.default_rng([seed, 1]) for seed in seeds] if protocol.shuffle else [None]
+    size = protocol.batch_size
+    for _ in range(epochs):
+        order = np.full((len(rngs), -(-n // size) * size), -1)
+        for own, rng in zip(order, rngs):
+            own[:n] = rng.permutation(n) if rng else np.arange(n)
+        yield order.reshape(len(rngs), -1, size)
