@@ -86,7 +86,8 @@ def find_masks(split, hidden, seeds, protocol="published", variant="FT", initial
     )  # fmt: skip
     runs = training.train_ensemble(
         split, hidden, seeds, protocol, epochs=look.epochs, rows=look.rows, initial=initial,
-        record=lambda piece: stream.update(piece[..., candidates].reshape(len(piece), -1)),
+        errors=(protocol.target,), evaluate=(), record_from=first,
+        record=lambda piece: stream.update(piece.reshape(len(piece), -1)),
     )  # fmt: skip
     exponents = stream.result().reshape(len(look.rows), len(seeds), n_candidates)
     target = runs.target_error

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-import torch
 
 from legc_utils import engine, protocols
 from legc_utils.protocols import check, check_finite, is_number, is_whole, numbers
@@ -66,7 +65,7 @@ def macro_f1(y, labels):
 
     y : int (n,), true classes from 0; labels : int (M, n). The mean is over the classes that are true or predicted.
     """
-    n_classes = 1 + max(np.max(y), np.max(labels))
+    n_classes = 1 + int(max(np.max(y), np.max(labels)))
     pairs = (np.arange(len(labels))[:, None] * n_classes + y) * n_classes + labels
     counts = np.bincount(pairs.ravel(), minlength=len(labels) * n_classes**2).reshape(-1, n_classes, n_classes)
     either = counts.sum(axis=1) + counts.sum(axis=2)
@@ -114,27 +113,6 @@ def layer_slices(layers):
     return slices
 
 
-def forward(weights, biases, X, layers, output="sigmoid"):
-    """Outputs (M, n, outputs) of M networks on X, as a torch tensor of the weights' type.
-
-    weights (M, n_weights), biases (M, n_biases): arrays or tensors. X (n, inputs) for all, or (G, n, inputs) with one
-    block for each of G groups of M / G networks that follow each other.
-    """
-    weights, biases = torch.as_tensor(weights), torch.as_tensor(biases)
-    a = torch.as_tensor(X, dtype=weights.dtype)
-    a = a.reshape(-1, *a.shape[-2:])
-    # split rather than sliced: one gradient is put together, instead of one of full size added for every layer
-    parts = weights.split([i * o for i, o in zip(layers, layers[1:])], 1), biases.split(list(layers[1:]), 1)
-    for layer, (w, b, fan_in, fan_out) in enumerate(zip(*parts, layers, layers[1:]), start=2):
-        # networks of a group see the same inputs: one large product for their first layers, instead of many small ones
-        together = w.reshape(len(a), -1, fan_in)
-        alone = len(a) == 1  # torch is a third faster without the batch axis
-        z = torch.nn.functional.linear(a[0], together[0])[None] if alone else a @ together.transpose(1, 2)
-        z = z.unflatten(-1, (-1, fan_out)).transpose(1, 2).flatten(0, 1) + b[:, None]
-        a = torch.softmax(z, -1) if layer == len(layers) and output == "softmax" else torch.sigmoid(z)
-    return a
-
-
 def one_hot(y, n_outputs):
     """Targets (n, n_outputs) float64: the label itself for one output, one-hot rows for more."""
     return y[:, None].astype(np.float64) if n_outputs == 1 else np.eye(n_outputs)[y]
@@ -167,7 +145,7 @@ def _members(seeds, masks, perturb, n_weights):
 
 def train_ensemble(
     split, hidden, seeds, protocol="published", masks=None, perturb=None, record=None, *,
-    epochs=None, rows=(), errors=("train", "test"), evaluate=None, halt=False, initial=None,
+    record_from=0, epochs=None, rows=(), errors=("train", "test"), evaluate=None, halt=False, initial=None,
 ):  # fmt: skip
     """Train one network for every seed × mask × twin, all together.
 
@@ -185,6 +163,7 @@ def train_ensemble(
         "weights" keeps the whole trajectory in `Runs.weights`. A callable gets it in order, piece by piece,
         as float64 (n_steps, M, n_weights), the initial weights first, and may reduce it as training runs.
         A piece is only valid during the call.
+    record_from : int, the first of the flat weights that `record` gets: 0, or the first of a layer
     epochs : int, optional; default: the protocol's recorded + extra epochs
     rows : sequence of int, iterates (0 = before the first step) at which errors are read
     errors : sequence of str, which are read there: "train", "test"; the other is NaN
@@ -215,7 +194,7 @@ def train_ensemble(
     if wrong.size:
         raise ValueError(f"rows holds {wrong[0]}; allowed: whole numbers from 0 to {epochs * per_epoch}, the last one")
     rows = rows.astype(int)
-    wrong = [kind for kind in np.atleast_1d(errors) if kind not in ("train", "test")]
+    wrong = [kind for kind in np.atleast_1d(errors).tolist() if kind not in ("train", "test")]
     if wrong:
         raise ValueError(f"errors holds {wrong[0]!r}; allowed: 'train', 'test'")
     until_stop = isinstance(evaluate, str) and evaluate == "stop"
@@ -223,6 +202,9 @@ def train_ensemble(
     wrong = [epoch for epoch in evaluated if not is_whole(epoch, 1, epochs)]
     if wrong:
         raise ValueError(f"evaluate={wrong[0]!r} is not allowed; give epochs from 1 to {epochs}, 'stop' or None")
+    allowed = [at.start for at, *_ in layer_slices(layers)]
+    if record_from not in allowed:
+        raise ValueError(f"{record_from=} is not allowed; give the first weight of a layer: {allowed}")
     if halt and (not until_stop or record or rows.size):
         raise ValueError(f"{halt=} is allowed with evaluate='stop' and without record and rows only")
     members, keep, offsets = _members(seeds, masks, perturb, count_weights(layers))
@@ -238,11 +220,12 @@ def train_ensemble(
     w, b = start_w.copy(), start_b.copy()
     run = engine.Engine(layers, split.X_train, one_hot(split.y_train, layers[-1]), protocol)
     group = of_seed if protocol.shuffle else np.zeros_like(of_seed)
-    whole = np.empty((epochs * per_epoch + 1, *w.shape)) if record == "weights" else None
+    recorded = w[:, record_from:]
+    whole = np.empty((epochs * per_epoch + 1, *recorded.shape)) if record == "weights" else None
     if whole is not None:
-        whole[0] = w
+        whole[0] = recorded
     elif record is not None:
-        record(w[None])
+        record(recorded[None])
     read, as_asked = np.unique(rows, return_inverse=True)
     found = _Readings(run, split, len(w), len(read), epochs)
     if 0 in read:
@@ -252,9 +235,9 @@ def train_ensemble(
         moving, start, end = waiting if halt else slice(None), epoch * per_epoch, (epoch + 1) * per_epoch
         for stop in sorted({end, *read[(read > start) & (read < end)]}):
             while done < stop:
-                until = min(stop, done + max(1, _PIECE // w.size)) if callable(record) else stop
+                until = min(stop, done + max(1, _PIECE // recorded.size)) if callable(record) else stop
                 n_kept = until - done if record else 0
-                piece = np.empty((n_kept, *w.shape)) if whole is None else whole[done + 1 : until + 1]
+                piece = np.empty((n_kept, *recorded.shape)) if whole is None else whole[done + 1 : until + 1]
                 some_w, some_b = w[moving], b[moving]
                 run.advance(
                     some_w, some_b, keep[moving], batches[:, done - start : until - start], group[moving], piece

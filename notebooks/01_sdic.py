@@ -97,7 +97,7 @@ def run_twins(delta0):
 
     training.train_ensemble(
         split, choices.hidden, seeds, choices,
-        perturb=delta0, record=reduce, epochs=epochs,
+        perturb=delta0, record=reduce, epochs=epochs, evaluate=(),
     )  # fmt: skip
     return [np.concatenate(part) for part in zip(*kept)]
 

@@ -130,8 +130,9 @@ def exponent(x):
 
 # %%
 runs = training.train_ensemble(
-    split, choices.hidden, seeds, choices, record="weights", epochs=look.epochs
-)
+    split, choices.hidden, seeds, choices,
+    record="weights", epochs=look.epochs, evaluate=(),
+)  # fmt: skip
 n_rows = len(runs.weights)
 estimate = dict(
     window=look.window, overlap=choices.overlap, steps=look.steps,

@@ -93,7 +93,9 @@ random = [rankings.random_masks(legc, numbers, among) for numbers in drawn]
 # %%
 models = ["dense", "FT", "magnitude"] + ["random"] * draws
 masks = np.stack([np.ones_like(legc), legc, magnitude, *random], axis=1)
-runs = training.train_ensemble(split, choices.hidden, seeds, choices, masks=masks)
+runs = training.train_ensemble(
+    split, choices.hidden, seeds, choices, masks=masks, evaluate="stop", halt=True
+)
 rows = runs.at_stop().drop(columns="twin")
 rows.insert(1, "model", np.array(models)[rows["mask"]])
 rows["draw"] = (rows.pop("mask") - models.index("random")).clip(lower=0)

@@ -87,8 +87,9 @@ for variant in ("FT", "PT"):
 masks = rankings.model_masks(split, choices.hidden, seeds, choices)
 models, stacked = list(masks), np.stack(list(masks.values()), axis=1)
 runs = training.train_ensemble(
-    split, choices.hidden, seeds, choices, stacked, epochs=choices.recorded_epochs
-)
+    split, choices.hidden, seeds, choices, stacked,
+    epochs=choices.recorded_epochs, evaluate=(),
+)  # fmt: skip
 print(f"{dataset}: {len(runs.members)} networks {runs.layers}, seeds {seeds}")
 
 # %% [markdown]

@@ -88,8 +88,9 @@ print(f"{dataset}: {layers}, {len(split.y_train)} training images, seeds {seeds}
 masks = rankings.model_masks(split, choices.hidden, seeds, choices)
 models, stacked = list(masks), np.stack(list(masks.values()), axis=1)
 runs = training.train_ensemble(
-    split, choices.hidden, seeds, choices, stacked, epochs=choices.recorded_epochs
-)
+    split, choices.hidden, seeds, choices, stacked,
+    epochs=choices.recorded_epochs, evaluate=[choices.recorded_epochs],
+)  # fmt: skip
 members = runs.members.assign(model=np.array(models)[runs.members["mask"]])
 accuracy = pd.Series(runs.test_accuracy[-1]).groupby(members.model).mean()
 accuracy[models].to_frame("test accuracy").round(3)

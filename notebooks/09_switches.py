@@ -78,7 +78,9 @@ def outcome(field, protocol):
     data, hidden = datasets.load(dataset, protocol), choices.hidden
     keep = selection.find_masks(data, hidden, seeds, protocol, "FT").masks
     masks = np.stack([np.ones_like(keep), keep], axis=1)
-    runs = training.train_ensemble(data, hidden, seeds, protocol, masks)
+    runs = training.train_ensemble(
+        data, hidden, seeds, protocol, masks, evaluate="stop", halt=True
+    )
     stop = runs.at_stop().groupby("mask")
     dense, pruned = (part.reset_index() for _, part in stop)
     return pd.DataFrame({

@@ -88,8 +88,9 @@ print(f"{dataset}: network {layers}, windows of {look.window}, seeds {seeds}")
 
 # %%
 runs = training.train_ensemble(
-    split, choices.hidden, seeds, choices, record="weights", epochs=look.epochs
-)
+    split, choices.hidden, seeds, choices,
+    record="weights", epochs=look.epochs, evaluate=(),
+)  # fmt: skip
 rng = np.random.default_rng([seeds[0], 10])
 n_each = 200 * len(seeds)  # windows, and series of every other kind
 start = rng.integers(len(runs.weights) - look.window, size=n_each)

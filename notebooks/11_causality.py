@@ -68,7 +68,7 @@ from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
 from legc_utils import datasets, granger, protocols, selection, training
-from study import evidence, nulls, plots, results, toda_yamamoto
+from study import evidence, networks, nulls, plots, results, toda_yamamoto
 
 plots.use_style()
 split = datasets.load(dataset, choices)
@@ -91,8 +91,9 @@ print(f"{dataset}: {n_weights} weights, {len(look.rows)} windows, seeds {seeds}"
 # %%
 chosen = selection.find_masks(split, choices.hidden, seeds, choices, "FT")
 followed = training.train_ensemble(
-    split, choices.hidden, seeds, choices, record="weights", epochs=look.epochs
-)
+    split, choices.hidden, seeds, choices,
+    record="weights", epochs=look.epochs, evaluate=(),
+)  # fmt: skip
 ends = followed.weights[look.rows]
 begins = followed.weights[look.rows - look.window + 1]
 placebos = nulls.placebo_targets(split, choices.hidden, draws, choices, look)
@@ -305,15 +306,16 @@ by_series.set_axis(titles, axis=1).round(2)
 # %%
 def losses(weights, biases):
     """Mean squared error on the training set: (n_networks,)."""
-    out = training.forward(weights, biases, split.X_train, layers, choices.output)
+    out = networks.forward(weights, biases, split.X_train, layers, choices.output)
     off = out.numpy() - training.one_hot(split.y_train, layers[-1])
     return np.square(off).mean(axis=(1, 2))
 
 
 masks = np.vstack([np.ones(n_weights), 1 - np.eye(n_weights)]).astype(bool)
 runs = training.train_ensemble(
-    split, choices.hidden, seeds, choices, masks=np.stack([masks] * len(seeds))
-)
+    split, choices.hidden, seeds, choices,
+    masks=np.stack([masks] * len(seeds)), evaluate=(),
+)  # fmt: skip
 retrained = losses(runs.final_weights, runs.final_biases).reshape(len(seeds), -1)
 dense = runs.members["mask"] == 0
 w0, w = runs.initial_weights[dense], runs.final_weights[dense]

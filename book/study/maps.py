@@ -7,7 +7,8 @@ import numpy as np
 import torch
 
 from legc_utils.protocols import check, check_finite, is_whole
-from legc_utils.training import count_weights, forward, one_hot
+from legc_utils.training import count_weights, one_hot
+from study.networks import forward
 
 
 def tangent_lyapunov(step, state, n_steps, discard=0, local=False, seed=0):

@@ -79,4 +79,5 @@ def placebo_targets(split, hidden, n_runs, protocol, look):
     gives it. Returns float64 (n_windows, n_runs).
     """
     seeds = [derived_seed("placebo", run) for run in range(n_runs)]
-    return training.train_ensemble(split, hidden, seeds, protocol, epochs=look.epochs, rows=look.rows).target_error
+    read = dict(epochs=look.epochs, rows=look.rows, errors=(protocol.target,), evaluate=())
+    return training.train_ensemble(split, hidden, seeds, protocol, **read).target_error

@@ -145,7 +145,7 @@ def retrain(split, hidden, seeds, protocol, masks, **options):
     at_stop and epoch (counted from 1) of the protocol's stop.
     """
     together = np.stack(list(masks.values()), axis=1)
-    runs = training.train_ensemble(split, hidden, seeds, protocol, masks=together, **options)
+    runs = training.train_ensemble(split, hidden, seeds, protocol, masks=together, evaluate="stop", **options)
     stop, end = runs.at_stop(), runs.at_stop(benchmark=np.inf)  # a benchmark that is never reached
     kept = together.reshape(-1, together.shape[-1])
     names = pd.DataFrame(list(masks), columns=["method", "target", "draw"]).iloc[end["mask"]]

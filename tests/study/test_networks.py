@@ -5,7 +5,6 @@ import pytest
 import torch
 from torch.nn.utils import prune
 
-from legc_utils import training
 from study import networks
 
 BUILD = {
@@ -110,11 +109,22 @@ def test_bad_sizes_are_refused_with_what_is_allowed():
 def test_the_mlp_is_the_network_that_training_computes(output):
     layers, rng = (3, 5, 4, 2), np.random.default_rng(0)
     weights, biases, X = rng.normal(size=(6, 43)), rng.normal(size=(6, 11)), rng.normal(size=(7, 3))
-    batched = training.forward(weights, biases, X, layers, output)
+    batched = networks.forward(weights, biases, X, layers, output)
     for m in range(6):
         module = networks.mlp(weights[m], biases[m], layers, output)
         with torch.no_grad():
             np.testing.assert_allclose(module(torch.tensor(X)), batched[m], rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("groups", [1, 2, 6])
+def test_forward_takes_one_block_of_inputs_a_group(groups):
+    layers, rng = (3, 4, 2), np.random.default_rng(0)
+    weights, biases, X = rng.normal(size=(6, 20)), rng.normal(size=(6, 6)), rng.normal(size=(groups, 7, 3))
+    found = networks.forward(weights, biases, X, layers)
+    assert found.shape == (6, 7, 2) and found.dtype == torch.float64
+    for m in range(6):
+        alone = networks.forward(weights[m : m + 1], biases[m : m + 1], X[m * groups // 6], layers)
+        np.testing.assert_allclose(found[m], alone[0], rtol=0, atol=1e-12)
 
 
 def test_the_mlp_copies_its_weights():

@@ -1,8 +1,10 @@
 """Batched training against the plain torch loop that it replaces."""
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
+from sklearn.metrics import f1_score
 
 from legc_utils import datasets, protocols, training
 
@@ -199,16 +201,6 @@ def test_pieces_are_of_bounded_size_however_long_the_run(batch_size, monkeypatch
     assert np.array_equal(runs.test_error, whole.test_error)
 
 
-@pytest.mark.parametrize("groups", [1, 2, 6])
-def test_forward_takes_one_block_of_inputs_a_group(groups):
-    layers, rng = (3, 4, 2), np.random.default_rng(0)
-    weights, biases, X = rng.normal(size=(6, 20)), rng.normal(size=(6, 6)), rng.normal(size=(groups, 7, 3))
-    found = training.forward(weights, biases, X, layers)
-    for m in range(6):
-        expected = numpy_forward(weights[m], biases[m], X[m * groups // 6], layers)
-        np.testing.assert_allclose(found[m], expected, rtol=0, atol=1e-12)
-
-
 def test_recording_and_reading_do_not_change_the_training():
     plain = training.train_ensemble(toy(), 2, [0], protocol(), epochs=3)
     watched = training.train_ensemble(toy(), 2, [0], protocol(), epochs=3, rows=range(37), record="weights")
@@ -258,7 +250,7 @@ def test_errors_follow_the_order_of_the_rows_asked_for():
 def runs_with(train_accuracy, test_accuracy, test_labels, y_test, benchmark):
     n = len(train_accuracy[0])
     empty = np.empty((n, 0))
-    members = training.pd.DataFrame({"seed": range(n), "mask": 0, "twin": 0})
+    members = pd.DataFrame({"seed": range(n), "mask": 0, "twin": 0})
     return training.Runs(
         members, (1, 1, 1), protocol(benchmark=benchmark), empty, empty, empty, empty, np.array([]),
         empty, empty, np.array(train_accuracy), np.array(test_accuracy), np.array(test_labels), np.array(y_test),
@@ -288,16 +280,6 @@ def test_the_benchmark_can_be_given_at_the_stop():
     assert runs.at_stop().epoch.item() == 2
     assert runs.at_stop(benchmark=0.8).epoch.item() == 1
     assert runs.at_stop(benchmark=0.0).epoch.item() == 0
-
-
-@pytest.mark.parametrize("output", ["sigmoid", "softmax"])
-def test_forward_is_the_network_that_was_trained(output):
-    layers, rng = (3, 5, 4, 2), np.random.default_rng(0)
-    weights, biases, X = rng.normal(size=(6, 43)), rng.normal(size=(6, 11)), rng.normal(size=(7, 3))
-    batched = training.forward(weights, biases, X, layers, output)
-    assert batched.shape == (6, 7, 2) and batched.dtype == torch.float64
-    for m in range(6):
-        np.testing.assert_allclose(batched[m], numpy_forward(weights[m], biases[m], X, layers, output), atol=1e-12)
 
 
 def test_initial_parameters_follow_the_protocol():
@@ -345,6 +327,13 @@ def test_weights_of_the_papers_networks_are_counted_as_in_table_1():
         (dict(record="x"), "record"),
         (dict(epochs=0), "epochs"),
         (dict(epochs=1.5), "epochs"),
+        (dict(evaluate=[0]), "evaluate=0.*1 to 3"),
+        (dict(evaluate=[4]), "evaluate=4.*1 to 3"),
+        (dict(evaluate="end"), "evaluate='end'"),
+        (dict(halt=True), "halt=True.*evaluate='stop'"),
+        (dict(halt=True, evaluate="stop", rows=[3]), "halt=True.*without record and rows"),
+        (dict(errors=("both",)), "errors holds 'both'"),
+        (dict(record_from=3), "record_from=3.*0, 6"),
         (dict(rows=[37]), "rows.*37"),
         (dict(rows=[-1, 5]), "rows.*-1"),
         (dict(rows=[0.5]), "rows"),
@@ -362,3 +351,77 @@ def test_malformed_input_is_refused_by_name(changes, message):
     given = dict(hidden=2, seeds=[0, 1], protocol=protocol(), epochs=3) | changes
     with pytest.raises(ValueError, match=message):
         training.train_ensemble(toy(), **given)
+
+
+def test_macro_f1_is_scikit_learns():
+    rng = np.random.default_rng(0)
+    for n_classes in (1, 2, 3, 10):
+        y, labels = rng.integers(n_classes, size=50), rng.integers(n_classes, size=(40, 50)).astype(np.int8)
+        labels[:5] = 0  # some classes are never predicted
+        y[y == n_classes // 2] = 0  # and one is never true
+        expected = [f1_score(y, row, average="macro", zero_division=0) for row in labels]
+        np.testing.assert_allclose(training.macro_f1(y, labels), expected, rtol=0, atol=1e-15)
+
+
+READ = "train_accuracy", "test_accuracy", "test_labels"
+
+
+def test_epochs_that_are_asked_for_are_read_and_no_others():
+    every = training.train_ensemble(toy(), 4, [0, 1], protocol(), epochs=6)
+    some = training.train_ensemble(toy(), 4, [0, 1], protocol(), epochs=6, evaluate=[2, 6])
+    for name in READ:
+        assert np.array_equal(getattr(some, name)[[1, 5]], getattr(every, name)[[1, 5]])
+    assert np.isnan(some.train_accuracy[[0, 2, 3, 4]]).all() and (some.test_labels[[0, 2, 3, 4]] == -1).all()
+    assert np.array_equal(some.final_weights, every.final_weights)
+    assert np.array_equal(some.at_stop(np.inf).f1, every.at_stop(np.inf).f1)
+    none = training.train_ensemble(toy(), 4, [0, 1], protocol(), epochs=6, evaluate=())
+    assert np.isnan(none.test_accuracy).all() and np.array_equal(none.final_weights, every.final_weights)
+    for runs in (some, none):
+        with pytest.raises(ValueError, match="benchmark=0.7.*allowed: evaluate=None or 'stop'"):
+            runs.at_stop()
+
+
+@pytest.mark.parametrize("halt", [False, True])
+@pytest.mark.parametrize("batch_size", [1, 5])
+@pytest.mark.parametrize("benchmark", [0.0, 0.8, 0.95, 1.1])
+def test_the_stop_is_the_same_when_nothing_else_is_read(benchmark, batch_size, halt):
+    p = protocol(benchmark=benchmark, batch_size=batch_size, shuffle=batch_size > 1)
+    masks = np.random.default_rng(0).random((9, 2, 24)) < 0.8
+    given = toy(3, n=20), 4, range(9), p, masks
+    every = training.train_ensemble(*given, epochs=20)
+    runs = training.train_ensemble(*given, epochs=20, evaluate="stop", halt=halt)
+    pd.testing.assert_frame_equal(runs.at_stop(), every.at_stop())
+    assert benchmark != 0.8 or 0 < every.at_stop().reached.mean() < 1  # some stop, some never do
+    if not halt:
+        pd.testing.assert_frame_equal(runs.at_stop(np.inf), every.at_stop(np.inf))
+        assert np.array_equal(runs.final_weights, every.final_weights)
+    elif benchmark == 0.8:
+        stopped, epoch = runs.at_stop().reached, runs.at_stop().epoch
+        at = np.flatnonzero(stopped)[0]
+        until = training.train_ensemble(*given, epochs=1 + int(epoch[at]))
+        assert np.array_equal(runs.final_weights[at], until.final_weights[at])
+        assert np.array_equal(runs.final_weights[~stopped], every.final_weights[~stopped])
+
+
+def test_a_stop_at_another_benchmark_cannot_be_read_afterwards():
+    runs = training.train_ensemble(toy(), 4, [0, 1], protocol(benchmark=0.6), epochs=9, evaluate="stop", halt=True)
+    for benchmark in (1.1, np.inf):
+        with pytest.raises(ValueError, match="were not read"):
+            runs.at_stop(benchmark)
+
+
+def test_errors_of_one_set_alone_can_be_read():
+    both = training.train_ensemble(toy(), 4, [0, 1], protocol(), epochs=2, rows=[0, 5])
+    test = training.train_ensemble(toy(), 4, [0, 1], protocol(), epochs=2, rows=[0, 5], errors=("test",))
+    assert np.array_equal(test.test_error, both.test_error) and np.isnan(test.train_error).all()
+
+
+@pytest.mark.parametrize("batch_size", [1, 5])
+def test_later_layers_alone_can_be_recorded(batch_size):
+    given = toy(3), (4, 2), [0, 1], protocol(batch_size=batch_size)
+    pieces = []
+    training.train_ensemble(*given, epochs=2, record=lambda p: pieces.append(p.copy()), record_from=12)
+    whole = training.train_ensemble(*given, epochs=2, record="weights").weights
+    assert np.array_equal(np.concatenate(pieces), whole[..., 12:])
+    later = training.train_ensemble(*given, epochs=2, record="weights", record_from=20).weights
+    assert np.array_equal(later, whole[..., 20:])
