@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
-from statsmodels.tsa.stattools import grangercausalitytests
+from statsmodels.tsa.stattools import adfuller, grangercausalitytests
 
 from legc_utils import granger, protocols
 
@@ -277,6 +277,20 @@ def test_unit_roots_are_found_in_walks_and_not_in_noise():
     assert sum(granger.has_unit_root(np.cumsum(x)) for x in noise) >= 17  # at the 5 % level one in 20 is missed
     assert not any(granger.has_unit_root(x) for x in noise)
     assert not granger.has_unit_root(np.full(200, 0.3))
+
+
+@pytest.mark.parametrize("n", [8, 22, 53, 151])
+def test_unit_roots_of_many_series_equal_statsmodels(n):
+    rng = np.random.default_rng(n)
+    targets = [target_of(kind, n, rng) for kind in ("noise", "walk", "shares", "plateaus")]
+    series = np.column_stack([make(y, rng) for y in targets for make in SERIES.values()] + targets)
+    series = series[:, abs(np.mean(series, axis=0)) < 1e9]  # beyond, statsmodels loses its digits
+    found = granger.has_unit_root(series)
+    with warnings.catch_warnings(action="ignore"):
+        expected = [np.ptp(x) > 0 and adfuller(x)[1] >= 0.05 for x in series.T]
+    assert found.tolist() == expected and 0 < found.sum() < len(expected)
+    assert found.tolist() == [granger.has_unit_root(x) for x in series.T]
+    assert granger.has_unit_root(np.full((n, 2), np.nan)).tolist() == [False, False]
 
 
 def mixture(n=60):
