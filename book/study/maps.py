@@ -174,76 +174,85 @@ class SGDMap:
     def _derivatives(self, state, v, t):
         now = slice(None) if self.full_batch else slice(t % len(self.X), t % len(self.X) + 1)
         X, T = self.X[now], self.T[now]
-        state, v = (np.ascontiguousarray(x, dtype=np.float64) for x in (state, v))
-        return _derivatives(state, v, X, T, self.layers, self.softmax, self.share / len(X))
+        state, v = (np.ascontiguousarray(np.asarray(x, dtype=np.float64).T) for x in (state, v))
+        found = _derivatives(state, v, X, T, self.layers, self.softmax, self.share / len(X))
+        return tuple(np.ascontiguousarray(x.T) for x in found)
 
 
 @njit(cache=True, error_model="numpy")
 def _derivatives(state, along, X, T, layers, softmax, share):
-    """Gradients of share · Σ squared errors of networks (n, d), and their derivatives along vectors (n, d) or (0, 0).
+    """Gradients of share · Σ squared errors of networks (d, n), and their derivatives along vectors (d, n) or (0, 0).
 
-    A name with a d in front is the derivative of what it names.
+    Networks are the last index everywhere, for vector instructions. A name with a d in front is the derivative of what
+    it names.
     """
-    n_weights, end, asked = (layers[:-1] * layers[1:]).sum(), layers.sum() - layers[-1], along.size > 0
+    n, n_weights, n_units, asked = state.shape[1], (layers[:-1] * layers[1:]).sum(), layers.sum(), along.size > 0
+    w, b, end = state[:n_weights], state[n_weights:], n_units - layers[-1]
     slopes, dslopes = np.zeros_like(state), np.zeros_like(along)
-    a, da, delta, ddelta = np.zeros((4, layers.sum()))
-    for m in range(len(state)):
-        w, b, g, gb = state[m, :n_weights], state[m, n_weights:], slopes[m, :n_weights], slopes[m, n_weights:]
-        k = m if asked else 0  # of an empty array nothing is read
-        dw, db, dg, dgb = along[k:, :n_weights], along[k:, n_weights:], dslopes[k:, :n_weights], dslopes[k:, n_weights:]
-        for x, t in zip(X, T):
-            a[: layers[0]] = x
-            wo, bo, ao = 0, 0, 0
-            for layer in range(layers.size - 1):
-                fan_in, fan_out = layers[layer], layers[layer + 1]
-                an = ao + fan_in
-                for i in range(fan_out):
-                    a[an + i] = b[bo + i]
+    g, gb, dw, db = slopes[:n_weights], slopes[n_weights:], along[:n_weights], along[n_weights:]
+    dg, dgb = dslopes[:n_weights], dslopes[n_weights:]
+    a, da, delta, ddelta = np.zeros((4, n_units, n))
+    for s in range(len(X)):
+        for j in range(layers[0]):
+            a[j] = X[s, j]
+        wo, bo, ao = 0, 0, 0
+        for layer in range(layers.size - 1):
+            fan_in, fan_out = layers[layer], layers[layer + 1]
+            an = ao + fan_in
+            for i in range(fan_out):
+                z, dz = a[an + i], da[an + i]
+                z[:] = b[bo + i]
+                for j in range(fan_in):
+                    for m in range(n):
+                        z[m] += w[wo + i * fan_in + j, m] * a[ao + j, m]
+                if asked:
+                    dz[:] = db[bo + i]
                     for j in range(fan_in):
-                        a[an + i] += w[wo + i * fan_in + j] * a[ao + j]
-                    if asked:
-                        da[an + i] = db[0, bo + i]
-                        for j in range(fan_in):
-                            da[an + i] += dw[0, wo + i * fan_in + j] * a[ao + j] + w[wo + i * fan_in + j] * da[ao + j]
-                ends = slice(an, an + fan_out)
-                if softmax and layer == layers.size - 2:
-                    a[ends] = np.exp(a[ends] - a[ends].max())
-                    a[ends] /= a[ends].sum()
-                    da[ends] = a[ends] * (da[ends] - (a[ends] * da[ends]).sum())
-                else:
-                    for i in range(an, an + fan_out):
-                        a[i] = 1.0 / (1.0 + np.exp(-a[i]))
-                        da[i] *= a[i] * (1.0 - a[i])
-                wo, bo, ao = wo + fan_in * fan_out, bo + fan_out, an
-            mean, dmean = 0.0, 0.0
-            for i in range(layers[-1]):
-                delta[end + i], ddelta[end + i] = 2 * share * (a[end + i] - t[i]), 2 * share * da[end + i]
-                mean += a[end + i] * delta[end + i]
-                dmean += da[end + i] * delta[end + i] + a[end + i] * ddelta[end + i]
-            for i in range(end, a.size):  # through the last activation
-                if softmax:
-                    ddelta[i] = da[i] * (delta[i] - mean) + a[i] * (ddelta[i] - dmean)
-                    delta[i] = a[i] * (delta[i] - mean)
-                else:
-                    ddelta[i] = ddelta[i] * a[i] * (1 - a[i]) + delta[i] * (1 - 2 * a[i]) * da[i]
-                    delta[i] *= a[i] * (1 - a[i])
-            for layer in range(layers.size - 2, -1, -1):
-                fan_in, fan_out = layers[layer], layers[layer + 1]
-                wo, bo, an = wo - fan_in * fan_out, bo - fan_out, ao - fan_in
-                delta[an:ao], ddelta[an:ao] = 0.0, 0.0
-                for i in range(fan_out):
-                    gb[bo + i] += delta[ao + i]
+                        at = wo + i * fan_in + j
+                        for m in range(n):
+                            dz[m] += dw[at, m] * a[ao + j, m] + w[at, m] * da[ao + j, m]
+                if not softmax or layer < layers.size - 2:
+                    for m in range(n):
+                        z[m] = 1.0 / (1.0 + np.exp(-z[m]))
+                        dz[m] *= z[m] * (1.0 - z[m])
+            wo, bo, ao = wo + fan_in * fan_out, bo + fan_out, an
+        for m in range(n if softmax else 0):
+            y, dy = a[end:, m], da[end:, m]
+            y[:] = np.exp(y - y.max())
+            y /= y.sum()
+            dy[:] = y * (dy - (y * dy).sum())
+        for i in range(layers[-1]):
+            delta[end + i] = 2 * share * (a[end + i] - T[s, i])
+            ddelta[end + i] = 2 * share * da[end + i]
+        for m in range(n if softmax else 0):  # through the last activation
+            y, dy, u, du = a[end:, m], da[end:, m], delta[end:, m], ddelta[end:, m]
+            mean, dmean = (y * u).sum(), (dy * u + y * du).sum()
+            du[:] = dy * (u - mean) + y * (du - dmean)
+            u[:] = y * (u - mean)
+        for layer in range(layers.size - 2, -1, -1):
+            fan_in, fan_out = layers[layer], layers[layer + 1]
+            wo, bo, an = wo - fan_in * fan_out, bo - fan_out, ao - fan_in
+            for i in range(ao, ao + (0 if softmax and layer == layers.size - 2 else fan_out)):
+                for m in range(n):
+                    rise = a[i, m] * (1 - a[i, m])
+                    ddelta[i, m] = ddelta[i, m] * rise + delta[i, m] * (1 - 2 * a[i, m]) * da[i, m]
+                    delta[i, m] *= rise
+            delta[an:ao], ddelta[an:ao] = 0.0, 0.0
+            for i in range(fan_out):
+                gb[bo + i] += delta[ao + i]
+                for j in range(fan_in):
+                    at = wo + i * fan_in + j
+                    for m in range(n):
+                        g[at, m] += delta[ao + i, m] * a[an + j, m]
+                    for m in range(n if layer else 0):
+                        delta[an + j, m] += w[at, m] * delta[ao + i, m]
+                if asked:
+                    dgb[bo + i] += ddelta[ao + i]
                     for j in range(fan_in):
-                        g[wo + i * fan_in + j] += delta[ao + i] * a[an + j]
-                        delta[an + j] += w[wo + i * fan_in + j] * delta[ao + i]
-                    if asked:
-                        dgb[0, bo + i] += ddelta[ao + i]
-                        for j in range(fan_in):
-                            at = wo + i * fan_in + j
-                            dg[0, at] += ddelta[ao + i] * a[an + j] + delta[ao + i] * da[an + j]
-                            ddelta[an + j] += dw[0, at] * delta[ao + i] + w[at] * ddelta[ao + i]
-                for i in range(an, ao):
-                    ddelta[i] = ddelta[i] * a[i] * (1 - a[i]) + delta[i] * (1 - 2 * a[i]) * da[i]
-                    delta[i] *= a[i] * (1 - a[i])
-                ao = an
+                        at = wo + i * fan_in + j
+                        for m in range(n):
+                            dg[at, m] += ddelta[ao + i, m] * a[an + j, m] + delta[ao + i, m] * da[an + j, m]
+                        for m in range(n if layer else 0):
+                            ddelta[an + j, m] += dw[at, m] * delta[ao + i, m] + w[at, m] * ddelta[ao + i, m]
+            ao = an
     return slopes, dslopes
