@@ -6,8 +6,8 @@ a series share almost all their products: those of the longest lag are built onc
 """
 
 import warnings
+from bisect import bisect_left
 from concurrent.futures import ThreadPoolExecutor
-from functools import lru_cache
 
 import numpy as np
 from numba import get_num_threads, njit, prange
@@ -17,6 +17,7 @@ from legc_utils.protocols import check, check_finite, numbers
 
 _BLOCK = 64  # series worked on together: long enough for vector code to pay, short enough for the cache
 _CONDITION = 1e-4  # below this share of independent variance, sums of products are not trusted
+_NEAR = dict.fromkeys(("ssr_chi2test", "ssr_ftest", "lrtest"), 1e-20) | {"params_ftest": 1e-7}  # it inverts twice
 _FAR = 5e-7  # values that spread over less than this share of their mean are far from zero
 
 
@@ -65,26 +66,17 @@ def _products(x, y, L, xx, yx, sx):
 
 
 @njit(cache=True, error_model="numpy")
-def _standardise(x, L, mean, sd, moves):
-    """Centre and scale every column of x (T, block) in place; report how.
-
-    moves: 0 for a column that is constant or not finite, 1 if only its ends move, so that some lag of it may be
-    constant, else 2.
-    """
+def _standardise(x, mean, sd):
+    """Centre and scale every column of x (T, block) in place; report by what."""
     T = len(x)
-    mean[:], sd[:], moves[:] = 0.0, 0.0, 0.0
+    mean[:], sd[:] = 0.0, 0.0
     for t in range(T):
         for i in range(_BLOCK):
             mean[i] += x[t, i] / T
     for t in range(T):
         for i in range(_BLOCK):
             sd[i] += (x[t, i] - mean[i]) ** 2 / T
-            moves[i] = 1.0 if x[t, i] != x[0, i] else moves[i]
-    for t in range(L - 1, T - L):
-        for i in range(_BLOCK):
-            moves[i] = 2.0 if x[t, i] != x[L - 1, i] else moves[i]
     sd[:] = np.sqrt(sd)
-    moves[~np.isfinite(mean)] = 0.0
     for t in range(T):
         for i in range(_BLOCK):
             x[t, i] = (x[t, i] - mean[i]) / sd[i]
@@ -96,16 +88,16 @@ def _explained(series, y, roots, targets, L):
 
     series (T, n), y (T,) centred and scaled; roots (L+1, L+1, L+1): R′ of the QR of (1, own lags) for p lags;
     targets (L+1, L+1): Q′ times the target. Returns the explained sum of squares and the least pivot, each (L, n),
-    and mean, sd and `moves` of `_standardise`, as rows (3, n).
+    and mean and standard deviation of the series, as rows (2, n).
     """
     T, n = series.shape
-    explained, pivots, columns = np.empty((L, n)), np.empty((L, n)), np.empty((3, n))
+    explained, pivots, columns = np.empty((L, n)), np.empty((L, n)), np.empty((2, n))
     for block in prange((n + _BLOCK - 1) // _BLOCK):
         first = block * _BLOCK
         width = min(_BLOCK, n - first)
-        x, scale = np.zeros((T, _BLOCK)), np.empty((3, _BLOCK))
+        x, scale = np.zeros((T, _BLOCK)), np.empty((2, _BLOCK))
         x[:, :width] = series[:, first : first + width]
-        _standardise(x, L, scale[0], scale[1], scale[2])
+        _standardise(x, scale[0], scale[1])
         columns[:, first : first + width] = scale[:, :width]
         xx, yx = np.empty((L + 1, L + 1, _BLOCK)), np.empty((L + 1, L + 1, _BLOCK))
         sx = np.empty((L + 1, _BLOCK))
@@ -164,9 +156,97 @@ def _restricted(y, L):
     return roots, targets, rss, tss, safe
 
 
+@njit(cache=True, error_model="numpy")
+def _plus(a, a_rest, b, b_rest):
+    """a + b of numbers of 32 digits, each a float64 and the rest that it leaves (Dekker 1971; so is `_times`)."""
+    s = a + b
+    part = s - a
+    rest = (a - (s - part)) + (b - part) + a_rest + b_rest
+    return s + rest, rest - ((s + rest) - s)
+
+
+@njit(cache=True, error_model="numpy")
+def _times(a, a_rest, b, b_rest):
+    p, high_a, high_b = a * b, 134217729.0 * a, 134217729.0 * b
+    high_a, high_b = high_a - (high_a - a), high_b - (high_b - b)  # the upper half of the digits of each
+    low_a, low_b = a - high_a, b - high_b
+    rest = (high_a * high_b - p) + high_a * low_b + low_a * high_b + low_a * low_b + (a * b_rest + a_rest * b)
+    return p + rest, rest - ((p + rest) - p)
+
+
+@njit(cache=True, error_model="numpy")
+def _running_sums(z, w, L, sums):
+    """sums[:, d + L, s + 1] = Σ z(u) · w(u − d) over u ≤ s, where w reaches, and its rest; sums (2, 2L + 1, T + 1)."""
+    for d in range(-L, L + 1):
+        sums[:, d + L, 0] = 0.0
+        for u in range(len(z)):
+            product, rest = _times(z[u], 0.0, w[u - d], 0.0) if 0 <= u - d < len(w) else (0.0, 0.0)
+            sum_rest = _plus(sums[0, d + L, u], sums[1, d + L, u], product, rest)
+            sums[0, d + L, u + 1], sums[1, d + L, u + 1] = sum_rest
+
+
+@njit(cache=True, error_model="numpy")
+def _eliminated(y, series, wanted):
+    """As `_explained` and `_restricted`, for lags that nearly determine each other: normal equations of 32 digits.
+
+    y (T,), series (T, n); wanted (L, n) bool, the lags to look at. Returns, each (L, n): the explained, the residual
+    and the total sum of squares, and the least pivot as a share of their sum before.
+    """
+    (L, n), T = wanted.shape, len(y)
+    found, ones = np.full((4, L, n), np.nan), np.ones(T)
+    sums = np.empty((3, 3, 2, 2 * L + 1, T + 1))  # of series of kind 0 (a constant), 1 (the target), 2 (the series)
+    _running_sums(y, ones, L, sums[1, 0])
+    _running_sums(y, y, L, sums[1, 1])
+    _running_sums(ones, ones, L, sums[0, 0])
+    for i in range(n):
+        x = series[:, i].copy()
+        _running_sums(x, ones, L, sums[2, 0])
+        _running_sums(x, y, L, sums[2, 1])
+        _running_sums(x, x, L, sums[2, 2])
+        for p in np.flatnonzero(wanted[:, i]) + 1:
+            m = 2 * p + 1  # columns: 1, own lags, the series' lags, and the target, of which the rest is left
+            lag = np.array([0, *range(1, p + 1), *range(1, p + 1), 0])
+            kind = np.array([0] + [1] * p + [2] * p + [1])
+            G, R = np.empty((m + 1, m + 1)), np.empty((m + 1, m + 1))
+            for j in range(m + 1):
+                for k in range(j, m + 1):
+                    a, b = (j, k) if kind[j] > kind[k] else (k, j)
+                    s = sums[kind[a], kind[b], :, lag[b] - lag[a] + L]
+                    last, first = T - lag[a], p - lag[a]
+                    G[j, k], R[j, k] = _plus(s[0, last], s[1, last], -s[0, first], -s[1, first])
+            trace, least = np.trace(G) - G[m, m], np.inf
+            for q in range(m):
+                if q == 1:
+                    found[2, p - 1, i] = G[m, m]
+                if q == p + 1:
+                    alone, alone_rest = G[m, m], R[m, m]
+                least = min(least, G[q, q])
+                for j in range(q + 1, m + 1):
+                    f = G[q, j] / G[q, q]
+                    r, r_rest = _times(-f, 0.0, G[q, q], R[q, q])
+                    r, _ = _plus(G[q, j], R[q, j], r, r_rest)
+                    f, f_rest = -f, -r / G[q, q]
+                    for k in range(j, m + 1):
+                        r, r_rest = _times(f, f_rest, G[q, k], R[q, k])
+                        G[j, k], R[j, k] = _plus(G[j, k], R[j, k], r, r_rest)
+            found[0, p - 1, i], _ = _plus(alone, alone_rest, -G[m, m], -R[m, m])
+            found[1, p - 1, i], found[3, p - 1, i] = G[m, m], least / trace
+    return found
+
+
+def _longest_run(x):
+    """Length of the longest run of one value in each column of x (T, n): int (n,)."""
+    run = longest = np.ones(x.shape[1], int)
+    for same in x[1:] == x[:-1]:
+        run = np.where(same, run + 1, 1)
+        longest = np.maximum(longest, run)
+    return longest
+
+
 def _near_zero(x):
-    """x (n,), centred if it lies so far from zero that a regression, statsmodels' too, would lose its digits."""
-    return x - x.mean() if abs(x - x.mean()).mean() < _FAR * abs(x.mean()) else x
+    """x (…, n), centred if it lies so far from zero that a regression, statsmodels' too, would lose its digits."""
+    mean = x.mean(axis=-1, keepdims=True)
+    return np.where(abs(x - mean).mean(axis=-1, keepdims=True) < _FAR * abs(mean), x - mean, x)
 
 
 def _by_statsmodels(target, series, lag, test):
@@ -211,7 +291,7 @@ def granger_pvalues(target, series, max_lag=14, test="ssr_chi2test"):
     target = _near_zero(target)
     y = (target - target.mean()) / target.std()
     roots, targets, rss, tss, safe = _restricted(y, L)
-    explained, pivots, (mean, sd, moves) = _explained(np.ascontiguousarray(series), y, roots, targets, L)
+    explained, pivots, (mean, sd) = _explained(np.ascontiguousarray(series), y, roots, targets, L)
     lags = np.arange(1, L + 1)[:, None]
     n_obs, rss = T - lags, rss[:, None]
     with np.errstate(all="ignore"):
@@ -223,12 +303,21 @@ def granger_pvalues(target, series, max_lag=14, test="ssr_chi2test"):
             (far | (sd > 1e-5 * np.abs(mean))) & (sd > 1e-7) & (sd < 1e7) & (target.std() > 1e-5 * abs(target.mean()))
         )
         usual = (joint > 1e-6 * tss[:, None]) & (ratio > 1e-12)  # neither a perfect fit nor a gain of nothing
-        moving = (moves == 2) & (np.ptp(target[L:-L]) > 0)
-        trusted = safe[:, None] & moving & even & (pivots > _CONDITION) & usual
-    pvalues[:L] = _survival(test, lags, n_obs, ratio)
-    pvalues[:, moves == 0] = np.nan
-    for row, i in np.argwhere(~trusted & (moves > 0)):
-        pvalues[row, i] = _by_statsmodels(target, series[:, i] - far[i] * mean[i], row + 1, test)
+        trusted = safe[:, None] & even & (pivots > _CONDITION) & usual
+        varied = np.maximum(_longest_run(series[:-1]), _longest_run(target[:, None])) < n_obs  # no column is constant
+        open_ = np.isfinite(mean) & varied & ~trusted
+        some = np.flatnonzero(open_.any(axis=0))
+        near = series[:, some] - far[some] * mean[some]
+        explained, joint, tss, share = _eliminated(target, near, open_[:, some])
+        # where statsmodels itself blurs what is asked: the square of rounding, magnified by the condition of the lags
+        blur = np.square(np.finfo(float).eps * 10) / share * np.sum(target**2)
+        sure = (share > _NEAR[test]) & (T * blur < 1e-9 * joint) & (joint > 1e-12 * tss)
+        again = explained / joint
+        sure &= (again > 1e-12) | (lags > 1)
+    ratio[:, some] = np.where(sure, again, ratio[:, some])
+    pvalues[:L] = np.where(np.isfinite(mean) & varied, _survival(test, lags, n_obs, ratio), np.nan)
+    for row, i in np.argwhere(open_[:, some] & ~sure):
+        pvalues[row, some[i]] = _by_statsmodels(target, near[:, i], row + 1, test)
     return pvalues
 
 
@@ -275,18 +364,52 @@ def bic_lag(target, max_lag):
 
 
 def has_unit_root(values, alpha=0.05):
-    """Whether the augmented Dickey–Fuller test keeps a unit root at level alpha. Constant or NaN values: False."""
-    if not (np.isfinite(values).all() and np.ptp(values) > 0):
-        return False
-    return _adf_pvalue(_near_zero(np.asarray(values, dtype=np.float64)).tobytes()) >= alpha
+    """Whether the augmented Dickey–Fuller test keeps a unit root at level alpha. Constant or NaN values: False.
 
-
-@lru_cache(maxsize=2**14)  # the same series meet one target after another, and each test takes milliseconds
-def _adf_pvalue(series):
+    values (n,), or (n, n_series) for an answer each: bool (n_series,). As statsmodels' adfuller, which is asked where
+    lags nearly determine each other, decides; many series at once take a fiftieth of its time.
+    """
+    from statsmodels.tsa.adfvalues import mackinnonp
     from statsmodels.tsa.stattools import adfuller
 
-    with warnings.catch_warnings(action="ignore"):
-        return adfuller(np.frombuffer(series))[1]
+    values = np.asarray(values, dtype=np.float64)
+    series, found = values.reshape(len(values), -1).T, np.zeros(values[0].size, bool)
+    moving = np.isfinite(series).all(axis=1)
+    moving[moving] = np.ptp(series[moving], axis=1) > 0
+    most = min(len(values) // 2 - 2, int(np.ceil(12 * (len(values) / 100) ** 0.25)))  # lags that adfuller tries
+    for part in np.array_split(np.flatnonzero(moving), moving.sum() // 2**10 + 1):
+        x = _near_zero(series[part])
+        best, stat, sure = np.zeros(len(x), int), np.full(len(x), np.nan), np.zeros(len(x), bool)
+        if most >= 0:
+            R, sure = _adf_triangles(x, most)
+            left = np.cumsum(R[:, ::-1, -1] ** 2, axis=1)[:, ::-1]  # sums of squares, by number of columns
+            with np.errstate(divide="ignore"):  # a perfect fit
+                fits = (len(values) - 1 - most) * np.log(left[:, 2:])
+            best = np.argmin(fits + 2 * np.arange(most + 1), axis=1)  # AIC
+        for lags in np.unique(best[sure]):
+            at = np.flatnonzero(sure & (best == lags))
+            R, sure[at] = _adf_triangles(x[at], lags, level_last=True)
+            dof = len(values) - 1 - lags - R.shape[1] + 1
+            stat[at] = R[:, -2, -1] * np.sign(R[:, -2, -2]) / abs(R[:, -1, -1]) * dof**0.5
+        ranked = np.sort(stat[sure])
+        least = bisect_left(ranked, alpha, key=mackinnonp)  # a greater statistic has a greater p-value
+        found[part[sure]] = stat[sure] >= np.append(ranked, np.inf)[least]
+        with warnings.catch_warnings(action="ignore"):
+            found[part[~sure]] = [adfuller(one)[1] >= alpha for one in x[~sure]]
+    return found if values.ndim > 1 else found[0]
+
+
+def _adf_triangles(x, lags, level_last=False):
+    """R of the QR of (1, level, lagged steps, step) of each series x (n, T), or with the level behind the lags.
+
+    Returns (n, lags + 3, lags + 3) and whether a regression of the step on the rest is far from degenerate.
+    """
+    step, level = np.diff(x), x[:, lags:-1]
+    past = [step[:, lags - k : step.shape[1] - k] for k in range(1, lags + 1)]
+    columns = [np.ones_like(level), *past, level] if level_last else [np.ones_like(level), level, *past]
+    R = np.linalg.qr(np.stack([*columns, step[:, lags:]], axis=-1), mode="r")
+    own, norms = abs(np.diagonal(R, axis1=1, axis2=2)), np.linalg.norm(R, axis=1)
+    return R, (own > 1e-6 * norms).all(axis=1) & (own[:, :-1] > 1e-9 * norms.max(axis=1, keepdims=True)).all(axis=1)
 
 
 def protocol_pvalues(target, series, protocol, max_lag):
@@ -299,7 +422,7 @@ def protocol_pvalues(target, series, protocol, max_lag):
     check_lag(max_lag, len(target), protocol.difference)
     if protocol.difference:
         series = np.array(series, dtype=np.float64)
-        rooted = [has_unit_root(column) for column in series.T]
+        rooted = has_unit_root(series)
         series[1:, rooted] = np.diff(series[:, rooted], axis=0)
         target = np.diff(target) if has_unit_root(target) else target[1:]
         series = series[1:]

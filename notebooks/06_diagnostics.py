@@ -66,7 +66,7 @@ import seaborn as sns
 import shap
 
 from legc_utils import datasets, selection, training
-from study import evidence, importance, networks, plots, rankings, results
+from study import evidence, importance, plots, rankings, results
 
 plots.use_style()
 split = datasets.load(dataset, choices)
@@ -101,14 +101,10 @@ print(f"{dataset}: {len(runs.members)} networks {runs.layers}, seeds {seeds}")
 
 # %%
 names, values, by_model = split.feature_names, {}, {}
+found = importance.ensemble_shap_values(runs, split.X_train, split.X_test)
 for at, seed, mask in runs.members[["seed", "mask"]].itertuples():
-    flat = runs.final_weights[at], runs.final_biases[at]
-    network, key = (
-        networks.mlp(*flat, runs.layers, choices.output),
-        (seed, models[mask]),
-    )
-    values[key] = importance.shap_values(network, split.X_train, split.X_test)
-    by_model[key] = importance.shap_importance(values[key], names)
+    values[seed, models[mask]] = found[at]
+    by_model[seed, models[mask]] = importance.shap_importance(found[at], names)
 
 # %% [markdown]
 # The figure is the paper's comparison: one group of bars a feature, the dense network's most important feature first.

@@ -197,7 +197,8 @@ by_setting.set_axis(
 truth = {}
 for name, (step, dim) in maps.CHAOTIC.items():
     near = 0.1 + 0.05 * rng.random((8, dim))
-    truth[name] = maps.tangent_lyapunov(step, near, 3000, discard=300).mean()
+    at = dict(discard=300, tangent=maps.by_complex_step(step))
+    truth[name] = maps.tangent_lyapunov(step, near, 3000, **at).mean()
 
 # %% [markdown]
 # Against it we hold the estimates from windows like the paper's. Again one thing is changed at a time: the length of the
@@ -259,7 +260,7 @@ untrained = np.hstack(training.initial_ensemble(layers, seeds, choices))
 first = np.tile(untrained, (len(factors), 1))
 n_steps = {"gradient descent": 1500, "SGD": 6 * len(split.X_train)}
 training_map = {
-    how: maps.sgd_map(split, layers, choices, rates, full_batch=how != "SGD")
+    how: maps.SGDMap(split, layers, choices, rates, full_batch=how != "SGD")
     for how in n_steps
 }
 
@@ -276,8 +277,8 @@ nudge = 1e-9
 
 def tangent_exponent(step, states, begin):
     """Exponent from iterate `begin` on, nats per iterate: (rates × seeds,)."""
-    later, n = lambda state, t: step(state, t + begin), len(states) - 1 - begin
-    return maps.tangent_lyapunov(later, states[begin], n, seed=1)
+    later, n = lambda x, v, t: step.tangent(x, v, t + begin), len(states) - 1 - begin
+    return maps.tangent_lyapunov(step, states[begin], n, seed=1, tangent=later)
 
 
 def twin_exponent(step, states, begin):
@@ -298,13 +299,13 @@ def twin_exponent(step, states, begin):
 # %%
 def measure(how):
     """One row a rate and seed: exponent, twin, windowed estimate, edge."""
-    (step, _), half = training_map[how], n_steps[how] // 2
+    step, half = training_map[how], n_steps[how] // 2
     states = maps.follow(step, first, 0, n_steps[how])
     weights = states[half:, :, :n_weights].reshape(len(states) - half, -1)
     windowed = lyapunov.windowed_lyapunov(weights, look.window, **setting)
     windowed = np.median(windowed.reshape(-1, len(rates), n_weights), axis=2)
-    on_all = lambda state: training_map["gradient descent"][1](state, 0)
-    sharp = maps.largest_eigenvalue(on_all, states[-1])
+    on_all = training_map["gradient descent"]
+    sharp = maps.largest_eigenvalue(on_all.product, states[-1])
     return pd.DataFrame(dict(
         kind="map", name=how, rate=rates, seed=[*seeds] * len(factors),
         tangent=tangent_exponent(step, states, half),

@@ -1,18 +1,23 @@
 """Do two networks use their inputs alike? SHAP values (sections 3.2, 5.1)."""
 
 import contextlib
+import itertools
 
 import numpy as np
 import pandas as pd
 import shap
 import torch
+from numba import njit
 from scipy import stats
+from shap.utils import shapley_coefficients
 
+from legc_utils import training
 from legc_utils.protocols import check_finite
-from study import operations
+from study import networks, operations
 
 MAX_BACKGROUND = 100  # rows; each is combined with every coalition
 MAX_EXACT = 12  # 2¹² coalitions a row; beyond that exact values are out of reach
+_LARGEST = 300  # sums whose exponentials, and products of two of them, are float64 numbers
 
 
 def shap_values(predict, background, X):
@@ -37,12 +42,7 @@ def shap_values(predict, background, X):
     ValueError
         With more than 12 features, or for arrays that do not fit each other or are not finite.
     """
-    background, X = np.asarray(background, dtype=np.float64), np.asarray(X, dtype=np.float64)
-    if background.ndim != 2 or X.ndim != 2 or not len(background) or X.shape[1] != background.shape[1]:
-        raise ValueError(f"background {background.shape} and X {X.shape} do not fit; allowed: (n, features), twice")
-    if X.shape[1] > MAX_EXACT:
-        raise ValueError(f"X has {X.shape[1]} features; exact SHAP values are allowed up to {MAX_EXACT}")
-    check_finite(background=background, X=X)
+    background, X = _checked(background, X)
     is_module = isinstance(predict, torch.nn.Module)
 
     def outputs(rows):
@@ -50,10 +50,95 @@ def shap_values(predict, background, X):
             rows = operations.as_inputs(predict, rows) if is_module else torch.as_tensor(rows, dtype=torch.float64)
             return torch.as_tensor(predict(rows)).double().cpu().numpy()
 
-    masker = shap.maskers.Independent(used_background(background), max_samples=MAX_BACKGROUND)
+    masker = shap.maskers.Independent(background, max_samples=MAX_BACKGROUND)
     with operations.evaluating(predict) if is_module else contextlib.nullcontext():
         values = shap.explainers.ExactExplainer(outputs, masker)(X, silent=True).values
     return values.reshape(*X.shape, -1)
+
+
+def ensemble_shap_values(runs, background, X):
+    """`shap_values` of all networks of an ensemble after their last step, every coalition put to all of them at once.
+
+    Parameters
+    ----------
+    runs : training.Runs
+    background, X : float arrays
+        As in `shap_values`.
+
+    Returns
+    -------
+    float64 (M, n, features, outputs), equal to `shap_values` of each network to rounding. Ensembles that are not of one
+    hidden layer and sigmoid outputs, or have huge weights, are handed to it network by network.
+
+    Raises
+    ------
+    ValueError
+        As `shap_values`.
+    """
+    flat = runs.final_weights, runs.final_biases
+    background, X = _checked(background, X)
+    largest = max(np.abs(background).max(), np.abs(X).max(initial=0))
+    most = X.shape[1] * largest * np.abs(flat[0]).max() + np.abs(flat[1]).max()
+    if len(runs.layers) != 3 or runs.protocol.output != "sigmoid" or most > _LARGEST:
+        one = (networks.mlp(*of, runs.layers, runs.protocol.output) for of in zip(*flat))
+        return np.stack([shap_values(network, background, X) for network in one])
+    (W, b), (V, c) = (
+        (np.ascontiguousarray(flat[0][:, w].reshape(-1, *shape).T), np.ascontiguousarray(flat[1][:, bias].T))
+        for w, bias, shape in training.layer_slices(runs.layers)
+    )
+    n_features, shares = X.shape[1], shapley_coefficients(X.shape[1])
+    values = np.zeros((*X.shape, *c.shape))
+    for inside in itertools.product((False, True), repeat=n_features):
+        inside = np.array(inside)
+        mean = _mean_outputs(X * inside, background * ~inside, W, b, V, c)
+        for f in range(n_features):  # a coalition counts for those who are in it, against those who are not
+            values[:, f] += (shares[inside.sum() - 1] if inside[f] else -shares[inside.sum()]) * mean
+    heard = ((W != 0) & (V != 0).any(axis=1)).any(axis=1)  # without a path to an output a feature has none of rounding
+    return (values * heard[:, None]).transpose(3, 0, 1, 2)
+
+
+@njit(cache=True, error_model="numpy")
+def _mean_outputs(rows, background, W, b, V, c):
+    """Outputs of M networks on each row + a row of the background, averaged over the latter: (n, outputs, M).
+
+    rows (n, features), background (n_background, features), W (features, units, M), b (units, M), V (units, outputs,
+    M), c (outputs, M). What reaches a unit is the sum of a row's and a background row's part, so that its exponential
+    is a product: exponentials are taken of the parts, not of the pairs.
+    """
+    n, together = len(rows), np.concatenate((rows, background))
+    units, outputs, M = V.shape
+    parts, found = np.zeros((len(together), units, M)), np.zeros((n, outputs, M))
+    for i in range(len(together)):
+        for u in range(units):
+            if i < n:
+                parts[i, u] = b[u]
+            for f in range(together.shape[1]):
+                if together[i, f] != 0.0:  # where the other has its number
+                    parts[i, u] += together[i, f] * W[f, u]
+            parts[i, u] = np.exp(-parts[i, u])
+    z = np.empty((outputs, M))
+    for i in range(n):
+        for k in range(n, len(parts)):
+            z[:] = c
+            for u in range(units):
+                for o in range(outputs):
+                    for m in range(M):
+                        z[o, m] += V[u, o, m] / (1.0 + parts[i, u, m] * parts[k, u, m])
+            for o in range(outputs):
+                for m in range(M):
+                    found[i, o, m] += 1.0 / (1.0 + np.exp(-z[o, m]))
+    return found / len(background)
+
+
+def _checked(background, X):
+    """The rows of the background that are used, and X, both float64 (n, features); raises what `shap_values` does."""
+    background, X = np.asarray(background, dtype=np.float64), np.asarray(X, dtype=np.float64)
+    if background.ndim != 2 or X.ndim != 2 or not len(background) or X.shape[1] != background.shape[1]:
+        raise ValueError(f"background {background.shape} and X {X.shape} do not fit; allowed: (n, features), twice")
+    if X.shape[1] > MAX_EXACT:
+        raise ValueError(f"X has {X.shape[1]} features; exact SHAP values are allowed up to {MAX_EXACT}")
+    check_finite(background=background, X=X)
+    return used_background(background), X
 
 
 def used_background(background):

@@ -1,17 +1,17 @@
 """Training as a map of the parameters, maps whose chaos is known, and the Lyapunov exponent of such a map itself.
 
-A map is a callable (state, t) -> next state in operations of torch, whose states are rows that do not see each other.
+A map is a callable (state, t) -> next state, whose states are rows that do not see each other.
 """
 
 import numpy as np
 import torch
+from numba import njit
 
 from legc_utils.protocols import check, check_finite, is_whole
-from legc_utils.training import count_weights, one_hot
-from study.networks import forward
+from legc_utils.training import one_hot
 
 
-def tangent_lyapunov(step, state, n_steps, discard=0, local=False, seed=0):
+def tangent_lyapunov(step, state, n_steps, discard=0, local=False, seed=0, tangent=None):
     """Largest finite-time Lyapunov exponent of a map itself, by Jacobian–vector products (Benettin et al. 1980).
 
     A tangent vector is carried along by the derivative of the map and normalised after every iterate; the mean log of
@@ -21,7 +21,7 @@ def tangent_lyapunov(step, state, n_steps, discard=0, local=False, seed=0):
     ----------
     step : callable, (state, t) -> next state
         The map, in operations of torch that can be differentiated; t counts iterates from 0. A gradient step of
-        training is such a map (`torch.func.grad` may be used inside).
+        training is such a map (`torch.func.grad` may be used inside). Not called if `tangent` is given.
     state : float array (d,) or (n, d)
         Where to start; n independent copies are followed together, if `step` treats rows by themselves.
     n_steps : int
@@ -32,6 +32,9 @@ def tangent_lyapunov(step, state, n_steps, discard=0, local=False, seed=0):
         Return the log growth of each iterate instead of the mean.
     seed : int
         Of the first tangent vector.
+    tangent : callable, (state, v, t) -> (next state, next v), optional
+        The map with its derivative applied to v, float64 arrays, where one knows it: `SGDMap.tangent`,
+        `by_complex_step(step)`. None: torch.func.jvp of `step`, which takes a millisecond.
 
     Returns
     -------
@@ -45,21 +48,41 @@ def tangent_lyapunov(step, state, n_steps, discard=0, local=False, seed=0):
     check(n_steps=n_steps)
     if not is_whole(discard, 0):
         raise ValueError(f"discard={discard!r} is not allowed; give a whole number of at least 0")
-    x = torch.as_tensor(np.asarray(state, dtype=np.float64))
-    check_finite(state=x.numpy())
-    v = torch.as_tensor(np.random.default_rng(seed).normal(size=x.shape))
-    growth = torch.empty(n_steps, *x.shape[:-1], dtype=torch.float64)
+    x = np.asarray(state, dtype=np.float64)
+    check_finite(state=x)
+    v = np.random.default_rng(seed).normal(size=x.shape)
+    growth, tangent = np.empty((n_steps, *x.shape[:-1])), tangent or _by_torch(step)
     for t in range(discard + n_steps):
-        v = v / v.norm(dim=-1, keepdim=True).clamp(min=np.finfo(float).tiny)
-        y, v = torch.func.jvp(lambda s, t=t: step(s, t), (x,), (v,))
-        if y.shape != x.shape or not torch.isfinite(y).all():
-            raise ValueError(
-                f"step gives a state of shape {tuple(y.shape)} at t={t}; allowed: finite, {tuple(x.shape)}"
-            )
-        x = y.detach()
+        v = v / np.linalg.norm(v, axis=-1, keepdims=True).clip(np.finfo(float).tiny)
+        y, v = tangent(x, v, t)
+        if y.shape != x.shape or not np.isfinite(y).all():
+            raise ValueError(f"step gives a state of shape {y.shape} at t={t}; allowed: finite, {x.shape}")
+        x = y
         if t >= discard:
-            growth[t - discard] = v.norm(dim=-1).log()
-    return growth.numpy() if local else growth.mean(dim=0).numpy()[()]
+            with np.errstate(divide="ignore"):
+                growth[t - discard] = np.log(np.linalg.norm(v, axis=-1))
+    return growth if local else growth.mean(axis=0)[()]
+
+
+def _by_torch(step):
+    def tangent(x, v, t):
+        y, v = torch.func.jvp(lambda s: step(s, t), (torch.as_tensor(x),), (torch.as_tensor(v),))
+        return y.detach().numpy(), v.numpy()
+
+    return tangent
+
+
+def by_complex_step(step):
+    """`tangent` of a map of sums, products and other analytic operations of torch, exact to rounding.
+
+    To a state with a tiny imaginary part the map adds its derivative's as an imaginary part (Squire & Trapp 1998).
+    """
+
+    def tangent(x, v, t):
+        y = step(torch.as_tensor(x + 1e-100j * v), t).numpy()
+        return y.real, y.imag / 1e-100
+
+    return tangent
 
 
 def follow(step, state, begin, end):
@@ -67,7 +90,7 @@ def follow(step, state, begin, end):
     states = [torch.as_tensor(state)]
     for t in range(begin, end):
         states.append(step(states[-1], t))
-    return torch.stack(states).numpy()
+    return np.stack([np.asarray(s) for s in states])
 
 
 def logistic(x, t):
@@ -94,49 +117,142 @@ def lorenz(s, t, h=0.03):
 CHAOTIC = {"logistic map": (logistic, 1), "Hénon map": (henon, 2), "Lorenz system": (lorenz, 3)}  # map, coordinates
 
 
-def largest_eigenvalue(gradient, state, iterations=60):
+def largest_eigenvalue(product, state, iterations=60):
     """Eigenvalue of largest modulus of the Hessian at each row of `state`, by power iteration: float64 (n,).
 
-    gradient : callable, state -> its gradient by rows; the Hessian is met in Jacobian–vector products only. NaN where
-    it vanishes.
+    product : callable, (state, v) -> Hessian · v, by rows; arrays (n, d). NaN where it vanishes.
     """
-    state = torch.as_tensor(state)
-    v = torch.as_tensor(np.random.default_rng(0).normal(size=state.shape))
-    for _ in range(iterations):
-        v = v / v.norm(dim=-1, keepdim=True)
-        product = torch.func.jvp(gradient, (state,), (v,))[1]
-        value, v = (v * product).sum(dim=-1), product
-    return value.numpy()
+    v = np.random.default_rng(0).normal(size=np.shape(state))
+    with np.errstate(invalid="ignore"):
+        for _ in range(iterations):
+            v = v / np.linalg.norm(v, axis=-1, keepdims=True)
+            turned = product(state, v)
+            value, v = (v * turned).sum(axis=-1), turned
+    return value
 
 
-def sgd_map(split, layers, protocol, rates, full_batch=False):
-    """One step of training as a map of the parameters, for `maps.tangent_lyapunov` and Hessian products.
+class SGDMap:
+    """One step of training as a map of the parameters, with its derivatives.
 
-    Parameters
-    ----------
+    Calling it with (state, t) gives the next state; iterated, the weights of `train_ensemble`. States are float64
+    arrays (n, n_weights + n_biases), a network a row. All derivatives are exact, by back-propagation and Pearlmutter's
+    (1994) differentiation of it along a vector.
+
     split : datasets.Split
     layers : tuple
         As `layer_sizes` gives them.
     protocol : protocols.Protocol
         Its loss and outputs; samples come one at a time in a fixed order, as published.
-    rates : float array (n,)
-        Learning rate of each row of the state.
+    rates : float array (n,), optional
+        Learning rate of each row of the state; needed for steps only.
     full_batch : bool
         Gradient descent on all samples instead: the map does not depend on t.
-
-    Returns
-    -------
-    (step, gradient) : callables (state (n, n_weights + n_biases), t) -> (n, n_weights + n_biases), float64 tensors.
-    Iterating `step` gives the weights of `train_ensemble`.
     """
-    X, T = torch.as_tensor(split.X_train), torch.as_tensor(one_hot(split.y_train, layers[-1]))
-    rates = torch.as_tensor(rates, dtype=torch.float64)[:, None]
-    n_weights = count_weights(layers)
 
-    def loss(state, t):
-        now = slice(None) if full_batch else slice(t % len(X), t % len(X) + 1)
-        error = (forward(state[:, :n_weights], state[:, n_weights:], X[now], layers, protocol.output) - T[now]).square()
-        return (error.mean(-1) if protocol.loss == "mean" else error.sum(-1)).mean(-1).sum()
+    def __init__(self, split, layers, protocol, rates=0.0, full_batch=False):
+        self.X, self.T = np.ascontiguousarray(split.X_train), one_hot(split.y_train, layers[-1])
+        self.layers, self.softmax = np.array(layers), protocol.output == "softmax"
+        self.share = 1 / layers[-1] if protocol.loss == "mean" else 1.0
+        self.rates, self.full_batch = np.asarray(rates, dtype=np.float64).reshape(-1, 1), full_batch
 
-    gradient = torch.func.grad(loss)
-    return (lambda state, t: state - rates * gradient(state, t)), gradient
+    def __call__(self, state, t):
+        return np.asarray(state) - self.rates * self.gradient(state, t)
+
+    def gradient(self, state, t=0):
+        """Gradient of the loss of each row of `state`, on the sample or samples of iterate t."""
+        return self._derivatives(state, np.empty((0, 0)), t)[0]
+
+    def product(self, state, v, t=0):
+        """Hessian of the same loss, applied to the rows of v."""
+        return self._derivatives(state, v, t)[1]
+
+    def tangent(self, state, v, t):
+        """The step and its derivative applied to v, as `tangent_lyapunov` takes them."""
+        slope, turned = self._derivatives(state, v, t)
+        return state - self.rates * slope, v - self.rates * turned
+
+    def _derivatives(self, state, v, t):
+        now = slice(None) if self.full_batch else slice(t % len(self.X), t % len(self.X) + 1)
+        X, T = self.X[now], self.T[now]
+        state, v = (np.ascontiguousarray(np.asarray(x, dtype=np.float64).T) for x in (state, v))
+        found = _derivatives(state, v, X, T, self.layers, self.softmax, self.share / len(X))
+        return tuple(np.ascontiguousarray(x.T) for x in found)
+
+
+@njit(cache=True, error_model="numpy")
+def _derivatives(state, along, X, T, layers, softmax, share):
+    """Gradients of share · Σ squared errors of networks (d, n), and their derivatives along vectors (d, n) or (0, 0).
+
+    Networks are the last index everywhere, for vector instructions. A name with a d in front is the derivative of what
+    it names.
+    """
+    n, n_weights, n_units, asked = state.shape[1], (layers[:-1] * layers[1:]).sum(), layers.sum(), along.size > 0
+    w, b, end = state[:n_weights], state[n_weights:], n_units - layers[-1]
+    slopes, dslopes = np.zeros_like(state), np.zeros_like(along)
+    g, gb, dw, db = slopes[:n_weights], slopes[n_weights:], along[:n_weights], along[n_weights:]
+    dg, dgb = dslopes[:n_weights], dslopes[n_weights:]
+    a, da, delta, ddelta = np.zeros((4, n_units, n))
+    for s in range(len(X)):
+        for j in range(layers[0]):
+            a[j] = X[s, j]
+        wo, bo, ao = 0, 0, 0
+        for layer in range(layers.size - 1):
+            fan_in, fan_out = layers[layer], layers[layer + 1]
+            an = ao + fan_in
+            for i in range(fan_out):
+                z, dz = a[an + i], da[an + i]
+                z[:] = b[bo + i]
+                for j in range(fan_in):
+                    for m in range(n):
+                        z[m] += w[wo + i * fan_in + j, m] * a[ao + j, m]
+                if asked:
+                    dz[:] = db[bo + i]
+                    for j in range(fan_in):
+                        at = wo + i * fan_in + j
+                        for m in range(n):
+                            dz[m] += dw[at, m] * a[ao + j, m] + w[at, m] * da[ao + j, m]
+                if not softmax or layer < layers.size - 2:
+                    for m in range(n):
+                        z[m] = 1.0 / (1.0 + np.exp(-z[m]))
+                        dz[m] *= z[m] * (1.0 - z[m])
+            wo, bo, ao = wo + fan_in * fan_out, bo + fan_out, an
+        for m in range(n if softmax else 0):
+            y, dy = a[end:, m], da[end:, m]
+            y[:] = np.exp(y - y.max())
+            y /= y.sum()
+            dy[:] = y * (dy - (y * dy).sum())
+        for i in range(layers[-1]):
+            delta[end + i] = 2 * share * (a[end + i] - T[s, i])
+            ddelta[end + i] = 2 * share * da[end + i]
+        for m in range(n if softmax else 0):  # through the last activation
+            y, dy, u, du = a[end:, m], da[end:, m], delta[end:, m], ddelta[end:, m]
+            mean, dmean = (y * u).sum(), (dy * u + y * du).sum()
+            du[:] = dy * (u - mean) + y * (du - dmean)
+            u[:] = y * (u - mean)
+        for layer in range(layers.size - 2, -1, -1):
+            fan_in, fan_out = layers[layer], layers[layer + 1]
+            wo, bo, an = wo - fan_in * fan_out, bo - fan_out, ao - fan_in
+            for i in range(ao, ao + (0 if softmax and layer == layers.size - 2 else fan_out)):
+                for m in range(n):
+                    rise = a[i, m] * (1 - a[i, m])
+                    ddelta[i, m] = ddelta[i, m] * rise + delta[i, m] * (1 - 2 * a[i, m]) * da[i, m]
+                    delta[i, m] *= rise
+            delta[an:ao], ddelta[an:ao] = 0.0, 0.0
+            for i in range(fan_out):
+                gb[bo + i] += delta[ao + i]
+                for j in range(fan_in):
+                    at = wo + i * fan_in + j
+                    for m in range(n):
+                        g[at, m] += delta[ao + i, m] * a[an + j, m]
+                    for m in range(n if layer else 0):
+                        delta[an + j, m] += w[at, m] * delta[ao + i, m]
+                if asked:
+                    dgb[bo + i] += ddelta[ao + i]
+                    for j in range(fan_in):
+                        at = wo + i * fan_in + j
+                        for m in range(n):
+                            dg[at, m] += ddelta[ao + i, m] * a[an + j, m] + delta[ao + i, m] * da[an + j, m]
+                        for m in range(n if layer else 0):
+                            ddelta[an + j, m] += dw[at, m] * delta[ao + i, m] + w[at, m] * ddelta[ao + i, m]
+            ao = an
+    return slopes, dslopes

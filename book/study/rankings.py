@@ -19,8 +19,8 @@ def snip(split, layers, protocol, weights, biases):
 
     weights (n, n_weights), biases (n, n_biases): of n untrained networks. L is the protocol's loss.
     """
-    gradient, state = _gradient(split, layers, protocol, weights, biases)
-    return np.abs(weights * gradient(state).numpy()[:, : weights.shape[1]])
+    gradient = maps.SGDMap(split, layers, protocol, full_batch=True).gradient(np.hstack([weights, biases]))
+    return np.abs(weights * gradient[:, : weights.shape[1]])
 
 
 def grasp(split, layers, protocol, weights, biases):
@@ -29,17 +29,10 @@ def grasp(split, layers, protocol, weights, biases):
     H is the Hessian of the loss on the whole training set over the weights, without the biases, as in the authors'
     code; arguments as in `snip`.
     """
-    gradient, state = _gradient(split, layers, protocol, weights, biases)
-    direction = gradient(state)
+    on_all, state = maps.SGDMap(split, layers, protocol, full_batch=True), np.hstack([weights, biases])
+    direction = on_all.gradient(state)
     direction[:, weights.shape[1] :] = 0
-    product = torch.func.jvp(gradient, (state,), (direction,))[1]
-    return weights * product.numpy()[:, : weights.shape[1]]
-
-
-def _gradient(split, layers, protocol, weights, biases):
-    state = torch.as_tensor(np.hstack([weights, biases]))
-    _, gradient = maps.sgd_map(split, layers, protocol, np.ones(len(state)), full_batch=True)
-    return lambda s: gradient(s, 0), state
+    return weights * on_all.product(state, direction)[:, : weights.shape[1]]
 
 
 def synflow(weights, layers):

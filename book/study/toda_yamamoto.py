@@ -19,7 +19,7 @@ def not_stationary(series, level=0.05):
     columns = columns[np.ptp(columns, axis=1) > 0]
     with warnings.catch_warnings(action="ignore"):  # p-values beyond KPSS' table
         rejected = [kpss(column, nlags="auto")[1] < level for column in columns]
-    return np.mean([[has_unit_root(column) for column in columns], rejected], axis=1)
+    return np.mean([has_unit_root(columns.T), rejected], axis=1)
 
 
 def toda_yamamoto(target, series, lag, extra=1):

@@ -5,7 +5,8 @@ import pytest
 import shap
 import torch
 
-from study import importance
+from legc_utils import datasets, training
+from study import importance, networks
 
 
 def network(*sizes):
@@ -91,3 +92,25 @@ def test_agreement_of_equal_and_opposite_importances(data):
     found = importance.shap_importance(importance.shap_values(network(4, 5, 1), data, data[:5]), "abcd")
     assert importance.importance_agreement(found, found) == {"spearman": 1, "kendall": 1, "top3": 1}
     assert importance.importance_agreement(found, -found)["spearman"] == -1
+
+
+@pytest.mark.parametrize("name, hidden", [("iris", (3,)), ("banknote", (5,)), ("iris", (3, 2))])
+def test_values_of_an_ensemble_equal_those_of_its_networks(name, hidden):
+    split = datasets.load(name)
+    masks = np.random.default_rng(0).random((2, 2, training.count_weights(training.layer_sizes(split, hidden)))) < 0.8
+    runs = training.train_ensemble(split, hidden, [0, 1], masks=masks, epochs=3)
+    background, X = np.vstack([split.X_train, split.X_test]), split.X_test[:4]  # more rows than are used
+    found = importance.ensemble_shap_values(runs, background, X)
+    for values, *flat in zip(found, runs.final_weights, runs.final_biases, strict=True):
+        expected = importance.shap_values(networks.mlp(*flat, runs.layers), background, X)
+        np.testing.assert_allclose(values, expected, rtol=0, atol=1e-10)
+
+
+def test_an_ensemble_with_huge_weights_equals_its_networks():
+    split = datasets.load("iris")
+    runs = training.train_ensemble(split, 3, [0], epochs=1)
+    runs.final_weights *= 1e4  # whose exponentials would leave float64
+    (found,) = importance.ensemble_shap_values(runs, split.X_train, split.X_test[:4])
+    network = networks.mlp(runs.final_weights[0], runs.final_biases[0], runs.layers)
+    np.testing.assert_allclose(found, importance.shap_values(network, split.X_train, split.X_test[:4]), atol=1e-10)
+    assert np.abs(found).max() > 0.1

@@ -35,10 +35,10 @@ def test_followed_states_start_where_they_are_put_and_see_the_time():
 
 def test_the_largest_eigenvalue_is_that_of_the_hessian():
     A = torch.tensor([[2.0, 1.0], [1.0, -5.0]], dtype=torch.float64)
-    found = maps.largest_eigenvalue(lambda s: s @ A, np.ones((3, 2)))
+    found = maps.largest_eigenvalue(lambda s, v: v @ A.numpy(), np.ones((3, 2)))
     expected = min(np.linalg.eigvalsh(A))  # of largest modulus
     np.testing.assert_allclose(found, expected)
-    assert np.isnan(maps.largest_eigenvalue(lambda s: 0 * s, np.ones((1, 2)))).all()
+    assert np.isnan(maps.largest_eigenvalue(lambda s, v: 0 * v, np.ones((1, 2)))).all()
 
 
 def test_the_tangent_exponent_of_a_linear_map_is_its_largest_eigenvalue():
@@ -64,25 +64,48 @@ def test_a_map_that_cannot_be_followed_is_refused(changes, message):
         maps.tangent_lyapunov(**(dict(step=maps.logistic, state=[0.3], n_steps=5) | changes))
 
 
+@pytest.mark.parametrize("name", maps.CHAOTIC)
+def test_derivatives_by_a_complex_step_are_those_of_torch(name):
+    (step, dim), rng = maps.CHAOTIC[name], np.random.default_rng(0)
+    x, v = rng.uniform(0.1, 0.3, (2, 5, dim))
+    y, turned = torch.func.jvp(lambda s: step(s, 0), (torch.as_tensor(x),), (torch.as_tensor(v),))
+    for found, expected in zip(maps.by_complex_step(step)(x, v, 0), (y, turned)):
+        np.testing.assert_allclose(found, expected, rtol=1e-14)
+
+
 @pytest.mark.parametrize("loss", ["mean", "sum"])
 def test_iterating_the_training_map_is_training(learnable, loss):
     split, p = learnable(3), protocol(loss=loss)
     runs = training.train_ensemble(split, 4, [0, 1], p, epochs=2)
-    step, _ = maps.sgd_map(split, runs.layers, p, [p.rate, p.rate])
-    state = torch.as_tensor(np.hstack([runs.initial_weights, runs.initial_biases]))
+    step = maps.SGDMap(split, runs.layers, p, [p.rate, p.rate])
+    state = np.hstack([runs.initial_weights, runs.initial_biases])
     for t in range(2 * len(split.X_train)):
         state = step(state, t)
     np.testing.assert_allclose(state, np.hstack([runs.final_weights, runs.final_biases]), atol=1e-12)
 
 
-def test_the_full_batch_map_takes_the_mean_of_the_samples_gradients(learnable):
-    split, p = learnable(2), protocol()
-    layers = training.layer_sizes(split, 3)
-    state = torch.as_tensor(
-        np.random.default_rng(0).normal(size=(2, sum(a * b + b for a, b in zip(layers, layers[1:]))))
-    )
-    _, each = maps.sgd_map(split, layers, p, [0.1, 0.2])
-    step, whole = maps.sgd_map(split, layers, p, [0.1, 0.2], full_batch=True)
-    mean = sum(each(state, t) for t in range(len(split.X_train))) / len(split.X_train)
-    np.testing.assert_allclose(whole(state, 0), mean, atol=1e-14)
-    np.testing.assert_allclose(step(state, 7), state - torch.tensor([[0.1], [0.2]]) * mean, atol=1e-14)
+@pytest.mark.parametrize("output", ["sigmoid", "softmax"])
+@pytest.mark.parametrize("loss", ["mean", "sum"])
+@pytest.mark.parametrize("full_batch", [False, True])
+def test_derivatives_of_training_are_those_of_torch(learnable, output, loss, full_batch):
+    split, p, rng = learnable(3), protocol(loss=loss, output=output), np.random.default_rng(0)
+    layers = training.layer_sizes(split, (5, 4))
+    n_weights, n = training.count_weights(layers), len(split.X_train)
+    state, v = torch.as_tensor(rng.normal(size=(2, 3, n_weights + sum(layers[1:]))))
+    rates = torch.as_tensor([[0.1], [0.2], [0.3]], dtype=torch.float64)
+    now = slice(None) if full_batch else slice(7, 8)
+    targets = torch.as_tensor(training.one_hot(split.y_train, layers[-1]))[now]
+
+    def total(s):
+        out = training.forward(s[:, :n_weights], s[:, n_weights:], split.X_train[now], layers, output)
+        error = (out - targets).square()
+        return (error.mean(-1) if loss == "mean" else error.sum(-1)).mean(-1).sum()
+
+    gradient, product = torch.func.jvp(torch.func.grad(total), (state,), (v,))
+    step = maps.SGDMap(split, layers, p, rates, full_batch)
+    state, v, t = state.numpy(), v.numpy(), n + 7
+    np.testing.assert_allclose(step.gradient(state, t), gradient, rtol=0, atol=1e-14)
+    np.testing.assert_allclose(step.product(state, v, t), product, rtol=0, atol=1e-14)
+    expected = state - (rates * gradient).numpy(), v - (rates * product).numpy()
+    for found, right in zip((step(state, t), *step.tangent(state, v, t)), (expected[0], *expected)):
+        np.testing.assert_allclose(found, right, rtol=0, atol=1e-14)

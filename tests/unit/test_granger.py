@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
-from statsmodels.tsa.stattools import grangercausalitytests
+from statsmodels.tsa.stattools import adfuller, grangercausalitytests
 
 from legc_utils import granger, protocols
 
@@ -75,7 +75,18 @@ SERIES = {
     "large": lambda y, rng: 1e12 * rng.normal(size=len(y)),
     "huge": lambda y, rng: 1e160 * rng.normal(size=len(y)),
     "heavy tails": lambda y, rng: rng.standard_cauchy(len(y)),
+    "settled": lambda y, rng: np.where(np.arange(len(y)) < len(y) // 3, rng.normal(size=len(y)), 0.3),
+} | {  # what a lag adds to the others is small, by a share of 1e-3 down to rounding
+    "target + 1e-3 noise": lambda y, rng: y + 1e-3 * rng.normal(size=len(y)),
+    "target + 1e-7 noise": lambda y, rng: y + 1e-7 * rng.normal(size=len(y)),
+    "walk of a walk": lambda y, rng: np.cumsum(np.cumsum(rng.normal(size=len(y)))),
+    "cubic + 1e-5 noise": lambda y, rng: np.linspace(-1, 1, len(y)) ** 3 + 1e-5 * rng.normal(size=len(y)),
+    "wave + 1e-6 noise": lambda y, rng: np.sin(np.arange(len(y)) / 7) + 1e-6 * rng.normal(size=len(y)),
+    "slowing down": lambda y, rng: np.cumsum(rng.normal(size=len(y)) * np.exp(-np.arange(len(y)) / 8)),
+    "smooth": lambda y, rng: np.exp(-np.arange(len(y)) / 30) + 0.01 * np.sin(np.arange(len(y)) / 9),
+    "wave": lambda y, rng: np.sin(np.arange(len(y)) / 7),
 }
+NEAR = [*SERIES][-8:-2]  # their lags are independent of each other, if only just
 
 
 @pytest.mark.parametrize("kind", ["noise", "walk", "shares", "plateaus"])
@@ -106,6 +117,24 @@ def test_the_papers_lags_equal_statsmodels():
     target = target_of("shares", 151, rng)  # LEGCNet-FT on cancer: 151 windows, 20 lags
     series = np.column_stack([SERIES[kind](target, rng) for kind in ("random", "trending", "causal")])
     assert_equals_statsmodels(target, series, max_lag=20)
+
+
+@pytest.mark.parametrize("kind", ["noise", "shares"])
+def test_nearly_dependent_lags_need_no_statsmodels(kind, monkeypatch):
+    rng = np.random.default_rng(0)
+    target = target_of(kind, 151, rng)
+    series = np.column_stack([SERIES[near](target, rng) for near in NEAR])
+    assert_equals_statsmodels(target, series, max_lag=14)
+    monkeypatch.delattr(granger, "_by_statsmodels")
+    assert np.isfinite(granger.granger_pvalues(target, series, 14)).all()
+
+
+def test_a_flat_target_has_no_pvalues_and_a_settled_one_up_to_its_last_change(monkeypatch):
+    monkeypatch.delattr(granger, "_by_statsmodels")
+    series = np.random.default_rng(0).normal(size=(40, 30))
+    for flat in (0.1, 1 / 3, 0.7):  # a mean of equal numbers may miss them by a rounding
+        defined = np.isfinite(granger.granger_pvalues(np.where(np.arange(40) < 3, 0.9, flat), series, 6)).any(axis=1)
+        assert defined.tolist() == [True, True, False, False, False, False]
 
 
 def test_a_target_far_from_zero_equals_statsmodels():
@@ -248,6 +277,20 @@ def test_unit_roots_are_found_in_walks_and_not_in_noise():
     assert sum(granger.has_unit_root(np.cumsum(x)) for x in noise) >= 17  # at the 5 % level one in 20 is missed
     assert not any(granger.has_unit_root(x) for x in noise)
     assert not granger.has_unit_root(np.full(200, 0.3))
+
+
+@pytest.mark.parametrize("n", [8, 22, 53, 151])
+def test_unit_roots_of_many_series_equal_statsmodels(n):
+    rng = np.random.default_rng(n)
+    targets = [target_of(kind, n, rng) for kind in ("noise", "walk", "shares", "plateaus")]
+    series = np.column_stack([make(y, rng) for y in targets for make in SERIES.values()] + targets)
+    series = series[:, abs(np.mean(series, axis=0)) < 1e9]  # beyond, statsmodels loses its digits
+    found = granger.has_unit_root(series)
+    with warnings.catch_warnings(action="ignore"):
+        expected = [np.ptp(x) > 0 and adfuller(x)[1] >= 0.05 for x in series.T]
+    assert found.tolist() == expected and 0 < found.sum() < len(expected)
+    assert found.tolist() == [granger.has_unit_root(x) for x in series.T]
+    assert granger.has_unit_root(np.full((n, 2), np.nan)).tolist() == [False, False]
 
 
 def mixture(n=60):
