@@ -11,13 +11,12 @@ import sys
 import threading
 from pathlib import Path
 
-from legc_utils import datasets
-
 from study import sweeps
 
 sys.path.insert(0, "book/build")
 import jobs
 import keys
+import warm
 
 
 configfile: "config.yaml"
@@ -27,11 +26,12 @@ sweep = config.get("sweep")
 sweep_folder = Path("_build/sweep")
 sweep_results = sweep_folder / "results"
 sweep_grid = sweeps.expand(sweep)
-if workflow.is_main_process:  # not the jobs that it starts
+# Not by the jobs that it starts, nor for a book, which would wait for it. What is asked for only the command line says here
+if workflow.is_main_process and any("sweep" in argument for argument in sys.argv[1:]):
     sweeps.check(sweep_grid, sweep["notebook"])
 sweep_source = f"notebooks/{sweep['notebook']}.ipynb"
 sweep_code = keys.digest(keys.code_key(sweep_source), keys.source_key(sweep_source))
-sweep_data = {name: datasets.checksum(name) for name in {point["dataset"] for point in sweep_grid}}
+sweep_data = {name: keys.data_key(name) for name in {point["dataset"] for point in sweep_grid}}
 
 
 def sweep_name(point):
@@ -63,6 +63,8 @@ def sweep_starts():
         if not workflow.local_exec:
             jobs.need_plain_paths()
         jobs.alone(sweep_folder / "lock")
+        if workflow.local_exec:
+            warm.start(sweep_folder / "warm", sweep_folder / "log/warm.log")
         threading.Thread(target=sweeps.watch, args=(sweep_results, sweep_points), daemon=True).start()
 
 

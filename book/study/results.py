@@ -9,11 +9,12 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from scipy import stats
+import scipy  # its parts when they are used: stats takes a second to import
 
 from study import texts
 
-_STARTED = time.monotonic()
+_started = [time.monotonic()]
+os.register_at_fork(after_in_child=lambda: _started.append(time.monotonic()))  # a page that starts warm
 _ROOT = Path(__file__).parents[2]
 PACKAGES = (
     "numpy",
@@ -90,7 +91,7 @@ def save(frame, notebook, dataset, protocol, out_dir, data=None, **parameters):
         "data_sha256": None if dataset == "all" else texts.checksum(data or dataset),
         "git_commit": git_commit(),
         "packages": {name: metadata.version(name) for name in PACKAGES},
-        "seconds": round(time.monotonic() - _STARTED, 1),
+        "seconds": round(time.monotonic() - _started[-1], 1),
     }
     write(path.with_suffix(".json"), json.dumps(provenance, indent=1, default=_plain) + "\n")
     write(path, frame.to_csv(index=False))
@@ -152,7 +153,7 @@ def interval(values, level=0.95):
     values = values[~np.isnan(values)]
     if len(values) < 2:
         return (values.mean() if len(values) else np.nan), np.nan, np.nan
-    half = stats.t.ppf((1 + level) / 2, len(values) - 1) * stats.sem(values)
+    half = scipy.stats.t.ppf((1 + level) / 2, len(values) - 1) * scipy.stats.sem(values)
     return values.mean(), values.mean() - half, values.mean() + half
 
 
