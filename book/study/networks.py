@@ -1,7 +1,8 @@
 """Small relatives of the networks that the paper leaves to future work: ResNet, DenseNet, transformer.
 
 Plain torch modules that train in seconds on a processor. Each keeps every linear map in a `Linear` or `Conv2d` of its
-own, so that any pruning method finds it, and says in `units` what can be left out as a whole.
+own, so that any pruning method finds it, and says in `units` what can be left out as a whole. Built with `copies`, it is
+that many networks side by side, which read the same and never meet (`side_by_side`).
 """
 
 import pandas as pd
@@ -65,6 +66,65 @@ def layers(model):
     return table.assign(units=pd.Series(model.units, dtype="Int64"))
 
 
+def side_by_side(build, models):
+    """Several networks as one that takes each step of all of them at once: small networks mostly wait for each other.
+
+    Parameters
+    ----------
+    build : callable, copies=k -> torch.nn.Module
+        Every parameter of k copies is the parameters of the k networks behind each other along one dimension.
+    models : sequence of torch.nn.Module
+        Networks of that build, without buffers; their parameters are copied.
+
+    Returns
+    -------
+    torch.nn.Module: inputs -> (…, copies · n_classes), the logits of the first network first.
+    """
+    with torch.device("meta"):
+        many = build(copies=len(models))
+    state = {}
+    for name, whole in many.named_parameters():
+        parts = [model.get_parameter(name).detach() for model in models]
+        dim = next((d for d, size in enumerate(parts[0].shape) if size != whole.shape[d]), 0)
+        state[name] = torch.cat(parts, dim)
+    many.load_state_dict(state, assign=True)
+    return many.to(memory_format=torch.channels_last)  # oneDNN's kernels for many groups are fastest so
+
+
+def _conv(n_in, n_out, size, stride=1, copies=1):
+    return nn.Conv2d(copies * n_in, copies * n_out, size, stride, padding=size // 2, bias=False, groups=copies)
+
+
+class Linear(nn.Linear):
+    """Linear maps side by side: (…, copies · n_in) -> (…, copies · n_out), each of its own part of the input."""
+
+    def __init__(self, n_in, n_out, bias=True, copies=1):
+        super().__init__(n_in, copies * n_out, bias)
+        self.copies = copies
+
+    def forward(self, x):
+        if self.copies == 1:
+            return super().forward(x)
+        # A convolution of single points: oneDNN is faster at many small maps than the batched product of MKL
+        points = x.reshape(len(x), -1, 1, x.shape[-1]).permute(0, 3, 1, 2)
+        y = F.conv2d(points, self.weight[..., None, None], self.bias, groups=self.copies)
+        return y.permute(0, 2, 3, 1).reshape(*x.shape[:-1], -1)
+
+
+class LayerNorm(nn.LayerNorm):
+    """Layer norms side by side: (…, copies · width) -> the same."""
+
+    def __init__(self, width, copies=1):
+        super().__init__(copies * width)
+        self.copies = copies
+
+    def forward(self, x):
+        if self.copies == 1:
+            return super().forward(x)
+        parts = x.unflatten(-1, (self.copies, -1))
+        return F.layer_norm(parts, parts.shape[-1:]).flatten(-2) * self.weight + self.bias
+
+
 def _batch_norm(width):
     """Batch norm by the statistics of the batch at hand, in evaluation too.
 
@@ -74,21 +134,24 @@ def _batch_norm(width):
 
 
 def _stem(width):
-    """Images at a quarter of their height and width, and a first convolution: (n, 1, 28, 28) -> (n, width, 7, 7)."""
+    """Images at a quarter of their height and width, and a first convolution: (n, 1, 28, 28) -> (n, width, 7, 7).
+
+    Copies read the same image, so that a stem of several is a wider one.
+    """
     return nn.Sequential(nn.AvgPool2d(2), nn.Conv2d(1, width, 3, stride=2, padding=1, bias=False))
 
 
 class BasicBlock(nn.Module):
     """relu(x + f(x)), f two 3×3 convolutions with batch norm (He et al. 2016, figures 2 and 5, left)."""
 
-    def __init__(self, n_in, n_out, stride):
+    def __init__(self, n_in, n_out, stride, copies=1):
         super().__init__()
-        self.conv1 = nn.Conv2d(n_in, n_out, 3, stride, padding=1, bias=False)
-        self.norm1 = _batch_norm(n_out)
-        self.conv2 = nn.Conv2d(n_out, n_out, 3, padding=1, bias=False)
-        self.norm2 = _batch_norm(n_out)
+        self.conv1 = _conv(n_in, n_out, 3, stride, copies)
+        self.norm1 = _batch_norm(copies * n_out)
+        self.conv2 = _conv(n_out, n_out, 3, copies=copies)
+        self.norm2 = _batch_norm(copies * n_out)
         same = stride == 1 and n_in == n_out
-        self.shortcut = nn.Identity() if same else nn.Conv2d(n_in, n_out, 1, stride, bias=False)
+        self.shortcut = nn.Identity() if same else _conv(n_in, n_out, 1, stride, copies)
 
     def forward(self, x):
         y = F.relu(self.norm1(self.conv1(x)))
@@ -102,21 +165,21 @@ class ResNet(nn.Module):
     ----------
     widths : sequence of int
         Channels of each block.
-    n_classes : int
+    n_classes, copies : int
 
     Notes
     -----
-    float32 (n, 1, height, width) -> logits (n, n_classes). `units` names the first convolution of every block: its
+    float32 (n, 1, height, width) -> logits (n, copies · n_classes). `units` names the first convolution of every block: its
     filters can go without touching the sum x + f(x).
     """
 
-    def __init__(self, widths=(8, 16, 32), n_classes=10):
+    def __init__(self, widths=(8, 16, 32), n_classes=10, copies=1):
         super().__init__()
         pairs = zip((widths[0], *widths), widths)
-        blocks = [BasicBlock(n_in, n_out, 2 if k else 1) for k, (n_in, n_out) in enumerate(pairs)]
-        self.stem = nn.Sequential(_stem(widths[0]), _batch_norm(widths[0]), nn.ReLU())
+        blocks = [BasicBlock(n_in, n_out, 2 if k else 1, copies) for k, (n_in, n_out) in enumerate(pairs)]
+        self.stem = nn.Sequential(_stem(copies * widths[0]), _batch_norm(copies * widths[0]), nn.ReLU())
         self.blocks = nn.Sequential(*blocks)
-        self.head = nn.Linear(widths[-1], n_classes)
+        self.head = Linear(widths[-1], n_classes, copies=copies)
         self.units = {f"blocks.{k}.conv1.weight": width for k, width in enumerate(widths)}
 
     def forward(self, x):
@@ -126,13 +189,18 @@ class ResNet(nn.Module):
 class DenseLayer(nn.Module):
     """x and growth new channels, from batch norm, relu and a 3×3 convolution of x (Huang et al. 2017, equation 2)."""
 
-    def __init__(self, n_in, growth):
+    def __init__(self, n_in, growth, copies=1):
         super().__init__()
-        self.norm = _batch_norm(n_in)
-        self.conv = nn.Conv2d(n_in, growth, 3, padding=1, bias=False)
+        self.copies = copies
+        self.norm = _batch_norm(copies * n_in)
+        self.conv = _conv(n_in, growth, 3, copies=copies)
 
     def forward(self, x):
-        return torch.cat([x, self.conv(F.relu(self.norm(x)))], dim=1)
+        new = self.conv(F.relu(self.norm(x)))
+        if self.copies == 1:
+            return torch.cat([x, new], dim=1)
+        parts = [y.permute(0, 2, 3, 1).unflatten(-1, (self.copies, -1)) for y in (x, new)]  # channels stay last
+        return torch.cat(parts, dim=-1).flatten(-2).permute(0, 3, 1, 2)
 
 
 class DenseNet(nn.Module):
@@ -144,34 +212,29 @@ class DenseNet(nn.Module):
         Channels that a layer adds.
     layers : sequence of int
         Layers of each dense block; between two blocks a 1×1 convolution halves the channels and pooling the size.
-    n_classes : int
+    n_classes, copies : int
 
     Notes
     -----
-    float32 (n, 1, height, width) -> logits (n, n_classes). `units` names the convolutions of the dense layers.
+    float32 (n, 1, height, width) -> logits (n, copies · n_classes). `units` names the convolutions of the dense layers.
     """
 
-    def __init__(self, growth=8, layers=(3, 3), n_classes=10):
+    def __init__(self, growth=8, layers=(3, 3), n_classes=10, copies=1):
         super().__init__()
         width, parts, self.units = 2 * growth, [], {}
         for b, n_layers in enumerate(layers):
             if b:
-                between = [
-                    _batch_norm(width),
-                    nn.ReLU(),
-                    nn.Conv2d(width, width // 2, 1, bias=False),
-                    nn.AvgPool2d(2),
-                ]
-                parts.append(nn.Sequential(*between))
+                narrow = _conv(width, width // 2, 1, copies=copies)
+                parts.append(nn.Sequential(_batch_norm(copies * width), nn.ReLU(), narrow, nn.AvgPool2d(2)))
                 width //= 2
             for _ in range(n_layers):
                 self.units[f"features.{len(parts)}.conv.weight"] = growth
-                parts.append(DenseLayer(width, growth))
+                parts.append(DenseLayer(width, growth, copies))
                 width += growth
-        self.stem = _stem(2 * growth)
+        self.stem = _stem(copies * 2 * growth)
         self.features = nn.Sequential(*parts)
-        self.norm = _batch_norm(width)
-        self.head = nn.Linear(width, n_classes)
+        self.norm = _batch_norm(copies * width)
+        self.head = Linear(width, n_classes, copies=copies)
 
     def forward(self, x):
         return self.head(F.relu(self.norm(self.features(self.stem(x)))).mean(dim=(2, 3)))
@@ -180,16 +243,16 @@ class DenseNet(nn.Module):
 class Attention(nn.Module):
     """Causal multi-head self-attention with a projection each for queries, keys, values and output.
 
-    Vaswani et al. 2017, section 3.2; (n, length, width) -> the same. Raises ValueError if the heads do not divide
-    the width.
+    Vaswani et al. 2017, section 3.2; (n, length, copies · width) -> the same. Raises ValueError if the heads do not
+    divide the width.
     """
 
-    def __init__(self, width, heads):
+    def __init__(self, width, heads, copies=1):
         super().__init__()
         if width % heads:
             raise ValueError(f"width={width} is not allowed with {heads} heads; give a multiple of {heads}")
-        self.heads = heads
-        self.query, self.key, self.value, self.out = (nn.Linear(width, width, bias=False) for _ in range(4))
+        self.heads = copies * heads
+        self.query, self.key, self.value, self.out = (Linear(width, width, False, copies) for _ in range(4))
 
     def forward(self, x):
         q, k, v = (f(x).unflatten(-1, (self.heads, -1)).transpose(1, 2) for f in (self.query, self.key, self.value))
@@ -200,11 +263,11 @@ class Attention(nn.Module):
 class TransformerBlock(nn.Module):
     """Attention, then two linear layers at each position, each added to its input; norms come first."""
 
-    def __init__(self, width, heads):
+    def __init__(self, width, heads, copies=1):
         super().__init__()
-        self.norm1, self.norm2 = nn.LayerNorm(width), nn.LayerNorm(width)
-        self.attention = Attention(width, heads)
-        self.up, self.down = nn.Linear(width, 2 * width), nn.Linear(2 * width, width)
+        self.norm1, self.norm2 = LayerNorm(width, copies), LayerNorm(width, copies)
+        self.attention = Attention(width, heads, copies)
+        self.up, self.down = Linear(width, 2 * width, copies=copies), Linear(2 * width, width, copies=copies)
 
     def forward(self, x):
         x = x + self.attention(self.norm1(x))
@@ -220,21 +283,21 @@ class Transformer(nn.Module):
         Size of the vocabulary.
     context : int
         Longest text that it reads, in characters.
-    width, heads, blocks : int
+    width, heads, blocks, copies : int
 
     Notes
     -----
-    int64 (n, length) -> logits (n, length, n_characters) for the character that follows each. `units` names the hidden
+    int64 (n, length) -> logits (n, length, copies · n_characters) for the character that follows each. `units` names the hidden
     layer of every block, whose units are neurons, and its value projection, whose units are heads: a head without
     values says nothing. Raises ValueError for a text longer than the context.
     """
 
-    def __init__(self, n_characters, context=32, width=48, heads=4, blocks=2):
+    def __init__(self, n_characters, context=32, width=48, heads=4, blocks=2, copies=1):
         super().__init__()
         self.context = context
-        self.characters, self.positions = nn.Embedding(n_characters, width), nn.Embedding(context, width)
-        self.blocks = nn.Sequential(*[TransformerBlock(width, heads) for _ in range(blocks)])
-        self.norm, self.head = nn.LayerNorm(width), nn.Linear(width, n_characters)
+        self.characters, self.positions = (nn.Embedding(n, copies * width) for n in (n_characters, context))
+        self.blocks = nn.Sequential(*[TransformerBlock(width, heads, copies) for _ in range(blocks)])
+        self.norm, self.head = LayerNorm(width, copies), Linear(width, n_characters, copies=copies)
         self.units = {f"blocks.{k}.attention.value.weight": heads for k in range(blocks)}
         self.units |= {f"blocks.{k}.up.weight": 2 * width for k in range(blocks)}
 

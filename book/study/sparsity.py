@@ -5,6 +5,7 @@ the seed of the network: its initial weights, the order of its samples, its rand
 """
 
 import copy
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 from math import ceil, isqrt
@@ -21,6 +22,7 @@ from study.randomness import derived_seed
 
 RANKINGS = ("LEGC", "magnitude", "random")
 MOST_UNITS = 0.8  # of a layer: beyond that narrow layers would lose all
+TOGETHER = 20  # networks that train side by side at most, for the sake of memory
 CONTEXT = 32  # characters that the transformer reads at a time
 
 
@@ -114,10 +116,18 @@ def measure(model, X, y):
 
     The exponential of the loss is the perplexity.
     """
+    return measure_all(model, X, y, 1)[0]
+
+
+def measure_all(model, X, y, copies):
+    """What `measure` says of each of the networks that are side by side in a model: list of dict."""
     with operations.evaluating(model):
         logits = torch.cat([model(part).flatten(0, -2) for part in X.split(500)])
-    right = logits.argmax(dim=-1) == y.flatten()
-    return {"accuracy": right.double().mean().item(), "loss": F.cross_entropy(logits, y.flatten()).item()}
+    found = []
+    for own in logits.chunk(copies, dim=-1):
+        right = own.argmax(dim=-1) == y.flatten()
+        found.append({"accuracy": right.double().mean().item(), "loss": F.cross_entropy(own, y.flatten()).item()})
+    return found
 
 
 def n_steps(task, protocol):
@@ -125,7 +135,7 @@ def n_steps(task, protocol):
     return protocol.recorded_epochs * ceil(len(task.X_train) / protocol.batch_size)
 
 
-def train(model, task, protocol, seed, recorder=None):
+def train(model, task, protocol, seed, recorder=None, copies=1, masks=None):
     """Train a network in place by plain SGD on the cross-entropy, and return it.
 
     Parameters
@@ -138,7 +148,12 @@ def train(model, task, protocol, seed, recorder=None):
         Of that order.
     recorder : pruning.LEGCRecorder, optional
         Follows the steps.
+    copies : int
+        Networks that are side by side in the model; each learns by its own loss.
+    masks : {name of a parameter: tensor of its shape}, optional
+        Parameters are multiplied by them after every step.
     """
+    masked = [(model.get_parameter(name), mask) for name, mask in (masks or {}).items()]
     order = torch.Generator().manual_seed(seed)
     optimizer = torch.optim.SGD(model.parameters(), lr=protocol.rate)
     if recorder is not None:
@@ -147,8 +162,12 @@ def train(model, task, protocol, seed, recorder=None):
     for _ in range(protocol.recorded_epochs):
         for rows in torch.randperm(len(task.X_train), generator=order).split(protocol.batch_size):
             optimizer.zero_grad()
-            F.cross_entropy(model(task.X_train[rows]).flatten(0, -2), task.y_train[rows].flatten()).backward()
+            logits = model(task.X_train[rows]).unflatten(-1, (copies, -1)).flatten(0, -2)
+            (copies * F.cross_entropy(logits, task.y_train[rows].flatten().repeat_interleave(copies))).backward()
             optimizer.step()
+            with torch.no_grad():
+                for parameter, mask in masked:
+                    parameter.mul_(mask)
     if recorder is not None:
         recorder.detach()
     return model
@@ -180,10 +199,12 @@ def record(model, task, protocol, seed=0, **changes):
 class Followed:
     """A network before and after a training that was followed, and what LEGC makes of it.
 
+    build : callable, copies=k -> torch.nn.Module
     recorder : pruning.LEGCRecorder, with all that it saw
     pvalues : {name of a parameter: float64 tensor of its shape}, the smallest over the lags; NaN where undefined
     """
 
+    build: Callable
     seed: int
     initial: torch.nn.Module
     trained: torch.nn.Module
@@ -214,7 +235,7 @@ def follow(build, task, protocol, seed):
     model = copy.deepcopy(initial)
     recorder = record(model, task, protocol, seed)
     train(model, task, protocol, seed, recorder)
-    return Followed(seed, initial, model, recorder, recorder.pvalues())
+    return Followed(build, seed, initial, model, recorder, recorder.pvalues())
 
 
 def importance(followed, ranking, number=0):
@@ -264,41 +285,63 @@ def prune_units_by_pvalues(model, pvalues, units, amount):
 
 
 def pruned_share(model, names):
-    """Share of the weights of these names that masks set to zero."""
-    modules = [_place(model, name) for name in names]
-    masks = [getattr(m, f"{p}_mask", torch.ones_like(getattr(m, p))) for m, p in modules]
-    return 1 - torch.cat([mask.flatten() for mask in masks]).mean(dtype=torch.float64).item()
+    """Share of the weights of these names that are zero."""
+    weights = [getattr(*_place(model, name)) for name in names]
+    return torch.cat([weight.flatten() == 0 for weight in weights]).double().mean().item()
 
 
-def retrain(followed, task, protocol, cut=None):
-    """Rewind to the initial weights, prune, and train again in the same order.
+def retrain(followed, task, protocol, cuts):
+    """Rewind to the initial weights, prune in each of several ways, and train all again in the same order.
+
+    The networks train side by side (`networks.side_by_side`), each as if it were alone but for rounding.
 
     Parameters
     ----------
     followed : Followed
     task, protocol
         As in `follow`.
-    cut : callable, model -> None, optional
-        Prunes the network that it is given by torch.nn.utils.prune.
+    cuts : sequence of callable, model -> None
+        Each prunes the network that it is given by torch.nn.utils.prune.
 
     Returns
     -------
-    dict of sparsity (share of the followed weights), accuracy and loss on the test set, multiply_adds and skippable
-    (share of them that a machine could skip which skips every zero) for one sample.
+    list of dict, one a cut: sparsity (share of the followed weights), accuracy and loss on the test set, multiply_adds
+    and skippable (share of them that a machine could skip which skips every zero) for one sample.
     """
-    model = copy.deepcopy(followed.initial)
-    if cut is not None:
+    models, masks = [], []
+    for cut in cuts:
+        model = copy.deepcopy(followed.initial)
         cut(model)
-    train(model, task, protocol, followed.seed)
-    return judge(model, task, followed.pvalues)
+        models.append(model)
+        masks.append(_fix_masks(model, followed.pvalues))
+    work = [count(model, task, followed.pvalues) for model in models]
+    many = networks.side_by_side(followed.build, models)
+    together = {n: torch.cat([mask[n] for mask in masks]) for n in followed.pvalues}
+    together = {n: torch.empty_like(many.get_parameter(n)).copy_(mask) for n, mask in together.items()}  # laid out alike
+    train(many, task, protocol, followed.seed, copies=len(models), masks=together)
+    found = measure_all(many, task.X_test, task.y_test, len(models))
+    return [counts | scores for counts, scores in zip(work, found)]
 
 
-def judge(model, task, names):
-    """What `retrain` returns, of a network as it is. names : of the weights whose sparsity counts."""
+def _fix_masks(model, names):
+    """The masks of the weights of these names, whose prunings are made permanent: {name: tensor}."""
+    masks = {}
+    for name in names:
+        module, own = _place(model, name)
+        masks[name] = getattr(module, f"{own}_mask", torch.ones_like(getattr(module, own))).detach()
+        if hasattr(module, f"{own}_mask"):
+            prune.remove(module, own)
+    return masks
+
+
+def count(model, task, names):
+    """sparsity, multiply_adds and skippable as `retrain` returns them, of a network whose pruned weights are zero.
+
+    names : of the weights whose sparsity counts.
+    """
     work = operations.multiply_adds(model, task.X_test[:1])
     skippable = operations.skippable_multiply_adds(model, task.X_test[:1])
-    found = {"sparsity": pruned_share(model, names), **measure(model, task.X_test, task.y_test)}
-    return found | {"multiply_adds": work, "skippable": skippable / work}
+    return {"sparsity": pruned_share(model, names), "multiply_adds": work, "skippable": skippable / work}
 
 
 def compare(followed, task, protocol, sparsities, draws=1):
@@ -320,26 +363,25 @@ def compare(followed, task, protocol, sparsities, draws=1):
     what `retrain` returns. The dense network is the one that was followed; LEGC prunes units by
     `pruning.LEGCStructured`.
     """
-    rows, p, units = [], followed.pvalues, followed.initial.units
-
-    def add(found, by="weights", kind="sweep", method="LEGC", target=float("nan"), number=0):
-        rows.append(dict(by=by, kind=kind, method=method, target=target, draw=number, seed=followed.seed) | found)
-
-    add(judge(followed.trained, task, p), kind="dense", method="dense", target=0.0)
+    p, units = followed.pvalues, followed.initial.units
     rule = partial(pruning.prune_parameters, pvalues=p, alpha=protocol.alpha, rule=protocol.rule)
-    add(retrain(followed, task, protocol, rule), kind="rule")
+    rows, cuts = [dict(by="weights", kind="rule", method="LEGC", target=float("nan"), draw=0)], [rule]
     for method, number in [(m, n) for m in RANKINGS for n in range(draws if m == "random" else 1)]:
         scores = importance(followed, method, number)
         by_unit = partial(prune_units, scores=scores)
         if method == "LEGC":
             by_unit = partial(prune_units_by_pvalues, pvalues=p)
         for amount in sparsities:
-            chosen = dict(method=method, target=amount, number=number)
-            add(retrain(followed, task, protocol, partial(prune_weights, scores=scores, amount=amount)), **chosen)
+            chosen = dict(kind="sweep", method=method, target=amount, draw=number)
+            rows.append({"by": "weights"} | chosen)
+            cuts.append(partial(prune_weights, scores=scores, amount=amount))
             if amount <= MOST_UNITS:
-                cut = partial(by_unit, units=units, amount=amount)
-                add(retrain(followed, task, protocol, cut), by="units", **chosen)
-    return pd.DataFrame(rows)
+                rows.append({"by": "units"} | chosen)
+                cuts.append(partial(by_unit, units=units, amount=amount))
+    found = [f for k in range(0, len(cuts), TOGETHER) for f in retrain(followed, task, protocol, cuts[k : k + TOGETHER])]
+    dense = dict(by="weights", kind="dense", method="dense", target=0.0, draw=0)
+    dense |= count(followed.trained, task, p) | measure(followed.trained, task.X_test, task.y_test)
+    return pd.DataFrame([dense, *(row | f for row, f in zip(rows, found))]).assign(seed=followed.seed)
 
 
 def advantages(rows):
