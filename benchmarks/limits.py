@@ -11,7 +11,7 @@ from numba import get_num_threads, njit
 
 from benchmarks import MAX_LAG, STEPS, WINDOW
 from benchmarks.compare import seconds, weight_windows
-from legc_utils import datasets, granger, lyapunov, protocols, training
+from legc_utils import datasets, engine, granger, lyapunov, protocols, training
 
 FIRST_CALLS = {
     "lyapunov": "lyapunov.windowed_lyapunov(x, 200)",
@@ -99,7 +99,7 @@ def _training(n, epochs=4):
     z = np.random.default_rng(0).normal(size=1000)
     exponential = _best(lambda: _sigmoids(z, 100)) / 1e5 / get_num_threads()
     share = (steps + judged) * units * exponential / taken
-    shares = {"exponential function": share, "everything else (short loops over units)": 1 - share}
+    shares = {"exponential function": share, "sums, weights in and out of the cache": 1 - share}
     return 6 * weights * steps + 2 * weights * judged, 8 * n * 67, taken, shares
 
 

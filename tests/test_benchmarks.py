@@ -29,7 +29,7 @@ def tables(tmp_path_factory):
 def test_every_part_is_compared_with_every_peer_and_agrees(tables):
     table = tables["compare"]
     parts = table.task.str.split(",").str[0].value_counts()
-    assert parts.to_dict() == {"LE": 6, "Granger": 2, "training": 4}
+    assert parts.to_dict() == {"LE": 6, "Granger": 2, "training": 8}
     assert (table.difference <= table.tolerance).all()
     assert (table.tolerance[~table.peer.str.contains("neurokit2")] <= 1e-8).all()
     assert (table[["ours_us", "peer_us", "ratio"]] > 0).all(axis=None)
@@ -68,6 +68,15 @@ def test_a_difference_fails_and_a_missed_floor_is_told(difference, ratio, equal,
     row = dict(task="LE", peer="nolds", ratio=ratio, floor=150.0, difference=difference, tolerance=1e-9)
     verdict, lines = command.verdict(pd.DataFrame([row]))
     assert verdict is equal and said in "\n".join(lines)
+
+
+def test_a_ratio_below_four_fifths_of_the_kept_one_fails():
+    row = dict(task="LE", peer="nolds", ratio=161.0, floor=150.0, difference=0.0, tolerance=1e-9)
+    kept = pd.DataFrame([row | dict(ratio=200.0), row | dict(peer="another", ratio=1e4)])
+    assert command.verdict(pd.DataFrame([row]), kept)[0]
+    fine, lines = command.verdict(pd.DataFrame([row | dict(ratio=159.0)]), kept)
+    assert not fine and lines == ["SLOWER: LE, nolds: 159.0 times, 200.0 before"]
+    assert command.verdict(pd.DataFrame([row | dict(peer="new", ratio=1.0)]), kept)[0]
 
 
 def test_slopes_are_those_of_the_power_law():
