@@ -8,7 +8,9 @@ Inside, the weights of a layer are w[input, unit, lane], biases and activations 
 """
 
 import numpy as np
-from numba import get_num_threads, njit, prange
+from numba import get_num_threads, prange
+
+from legc_utils.compiling import njit
 
 _ROWS = 16  # whose activations are found together
 _NOBODY = np.uint64(2**64 - 1)  # -1
@@ -18,7 +20,7 @@ _ROUND = 1.5 * 2.0**52  # added and taken away again, it leaves the nearest whol
 _POWERS = tuple(1 / np.prod(np.arange(1.0, k + 1)) for k in range(13, -1, -1))  # of the exponential's series
 
 
-@njit(inline="always", error_model="numpy")
+@njit(inline="always")
 def _exp(x):
     """e^x to 1e-16 of itself; of ±708 beyond them, where float64 ends. Cody & Waite (1980), chapter 6."""
     x = -708.0 if x < -708.0 else 708.0 if x > 708.0 else x
@@ -32,7 +34,7 @@ def _exp(x):
     return power * np.int64(bits << np.int64(52)).view(np.float64)
 
 
-@njit(cache=True, error_model="numpy")
+@njit()
 def _softmax(a, start, n, lanes):
     for first in range(start, start + lanes):
         most, total = a[first], 0.0
@@ -45,7 +47,9 @@ def _softmax(a, start, n, lanes):
             a[k] /= total
 
 
-@njit(inline="always", error_model="numpy")
+# Offsets are unsigned, as numba then has no negative ones to look for, which would keep loops from being vectors; and
+# arrays are flat, as views of them are counted, which takes longer than a row of weights
+@njit(inline="always")
 def _forward(w, b, X, batch, layers, lanes, softmax, a):
     """Fill the activations a of the samples X[batch]."""
     start = np.uint64(0)
@@ -77,7 +81,7 @@ def _forward(w, b, X, batch, layers, lanes, softmax, a):
         start += np.uint64(b.size)
 
 
-@njit(inline="always", error_model="numpy")
+@njit(inline="always")
 def _errors(a, T, batch, layers, lanes, softmax, units, delta):
     """Slope of the squared error, summed over outputs, in what enters the last layer's activation."""
     n, end = layers[-1] * lanes, np.uint64(0)
@@ -101,7 +105,7 @@ def _errors(a, T, batch, layers, lanes, softmax, units, delta):
                 delta[k] = delta[k] * a[k] * (1.0 - a[k])
 
 
-@njit(inline="always", error_model="numpy")
+@njit(inline="always")
 def _descend(w, b, keep, X, batch, layers, lanes, rate, a, delta, turned):
     """Pass the errors back and take the step; they pass through the weights as they were before it."""
     from_w, from_b, units = np.uint64(w.size), np.uint64(b.size), np.uint64(b.size)
@@ -159,7 +163,7 @@ def _descend(w, b, keep, X, batch, layers, lanes, rate, a, delta, turned):
                 w[k] *= keep[k]
 
 
-@njit(cache=True, error_model="numpy")
+@njit()
 def _load(flat, place, lanes):
     """Networks flat[lane, place[k]] side by side: float64 (n · lanes,), 0 in lanes that nobody takes."""
     packed = np.zeros(flat.shape[1] * lanes)
@@ -169,14 +173,14 @@ def _load(flat, place, lanes):
     return packed
 
 
-@njit(cache=True, error_model="numpy")
+@njit()
 def _unload(packed, place, lanes, flat):
     for k in range(flat.shape[1]):
         for lane in range(len(flat)):
             flat[lane, place[k]] = packed[k * lanes + lane]
 
 
-@njit(cache=True, parallel=True, error_model="numpy")
+@njit(parallel=True)
 def _advance(weights, biases, masks, X, T, batches, group, layers, lanes, softmax, rate, place, record):
     units, skipped, side_by_side = np.arange(biases.shape[1]), weights.shape[1] - record.shape[2], np.uint64(lanes)
     for block in prange(-(-len(weights) // lanes)):
@@ -198,7 +202,7 @@ def _advance(weights, biases, masks, X, T, batches, group, layers, lanes, softma
         _unload(b, units, lanes, biases[m])
 
 
-@njit(cache=True, parallel=True, error_model="numpy")
+@njit(parallel=True)
 def _predict(weights, biases, X, y, layers, lanes, softmax, exact, place):
     labels, right = np.empty((len(weights), len(y)), np.int8), np.zeros(len(weights), np.int64)
     n_out, units = np.int64(layers[-1]), np.arange(biases.shape[1])

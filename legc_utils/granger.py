@@ -10,9 +10,10 @@ from bisect import bisect_left
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
-from numba import get_num_threads, njit, prange
+from numba import get_num_threads, prange
 from scipy import special
 
+from legc_utils.compiling import njit
 from legc_utils.protocols import check, check_finite, numbers
 
 _BLOCK = 64  # series worked on together: long enough for vector code to pay, short enough for the cache
@@ -21,7 +22,7 @@ _NEAR = dict.fromkeys(("ssr_chi2test", "ssr_ftest", "lrtest"), 1e-20) | {"params
 _FAR = 5e-7  # values that spread over less than this share of their mean are far from zero
 
 
-@njit(cache=True, error_model="numpy")
+@njit()
 def _add_row(xx, yx, sx, x, y, t, p, sign):
     """Add (or take away) the products of row t, lags up to p, from the running sums."""
     for b in range(1, p + 1):
@@ -36,7 +37,7 @@ def _add_row(xx, yx, sx, x, y, t, p, sign):
                 yx[a, c, i] += sign * y[t - a] * x[t - c, i]
 
 
-@njit(cache=True, error_model="numpy")
+@njit()
 def _products(x, y, L, xx, yx, sx):
     """Cross-products of lags 1 … L of x (T, block) with each other, with lags 0 … L of y, and with 1.
 
@@ -65,7 +66,7 @@ def _products(x, y, L, xx, yx, sx):
                 yx[a + 1, c + 1, i] = yx[a, c, i] + y[first - a] * x[first - c, i] - y[last - a] * x[last - c, i]
 
 
-@njit(cache=True, error_model="numpy")
+@njit()
 def _standardise(x, mean, sd):
     """Centre and scale every column of x (T, block) in place; report by what."""
     T = len(x)
@@ -82,7 +83,7 @@ def _standardise(x, mean, sd):
             x[t, i] = (x[t, i] - mean[i]) / sd[i]
 
 
-@njit(cache=True, parallel=True, error_model="numpy")
+@njit(parallel=True)
 def _explained(series, y, roots, targets, L):
     """What the lags of each series explain of the target beyond its own lags, and how safely.
 
@@ -156,7 +157,7 @@ def _restricted(y, L):
     return roots, targets, rss, tss, safe
 
 
-@njit(cache=True, error_model="numpy")
+@njit()
 def _plus(a, a_rest, b, b_rest):
     """a + b of numbers of 32 digits, each a float64 and the rest that it leaves (Dekker 1971; so is `_times`)."""
     s = a + b
@@ -165,7 +166,7 @@ def _plus(a, a_rest, b, b_rest):
     return s + rest, rest - ((s + rest) - s)
 
 
-@njit(cache=True, error_model="numpy")
+@njit()
 def _times(a, a_rest, b, b_rest):
     p, high_a, high_b = a * b, 134217729.0 * a, 134217729.0 * b
     high_a, high_b = high_a - (high_a - a), high_b - (high_b - b)  # the upper half of the digits of each
@@ -174,7 +175,7 @@ def _times(a, a_rest, b, b_rest):
     return p + rest, rest - ((p + rest) - p)
 
 
-@njit(cache=True, error_model="numpy")
+@njit()
 def _running_sums(z, w, L, sums):
     """sums[:, d + L, s + 1] = Σ z(u) · w(u − d) over u ≤ s, where w reaches, and its rest; sums (2, 2L + 1, T + 1)."""
     for d in range(-L, L + 1):
@@ -185,7 +186,7 @@ def _running_sums(z, w, L, sums):
             sums[0, d + L, u + 1], sums[1, d + L, u + 1] = sum_rest
 
 
-@njit(cache=True, error_model="numpy")
+@njit()
 def _eliminated(y, series, wanted):
     """As `_explained` and `_restricted`, for lags that nearly determine each other: normal equations of 32 digits.
 

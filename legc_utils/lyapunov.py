@@ -9,8 +9,9 @@ pairs k iterates later. A straight rise of S is the exponent; the paper reads it
 from collections import namedtuple
 
 import numpy as np
-from numba import njit, prange
+from numba import prange
 
+from legc_utils.compiling import njit
 from legc_utils.protocols import check, check_finite, is_whole, numbers
 
 STATIC_RANGE = 1e-5  # LE_window.m: a window that moves less than this has LE 0
@@ -21,7 +22,7 @@ _BLOCK = 32  # windows that share one work space; in a trajectory, columns that 
 
 
 # The flags tell the compiler that there is no NaN and that 0 = -0: without them it may not use whole vectors
-@njit(cache=True, error_model="numpy", fastmath={"nnan", "nsz"})
+@njit(fastmath={"nnan", "nsz"})
 def _bounds(x):
     low = high = x[0]
     for v in x:
@@ -30,7 +31,7 @@ def _bounds(x):
     return low, high
 
 
-@njit(cache=True, error_model="numpy")
+@njit()
 def _is_ordinary(x):
     ordinary = True
     for v in x:
@@ -38,7 +39,7 @@ def _is_ordinary(x):
     return ordinary
 
 
-@njit(cache=True, error_model="numpy")
+@njit()
 def _sort_points(x, emb_dim, lag, space):
     """Points of the delay space in the order of their first coordinate, and their times.
 
@@ -71,7 +72,7 @@ def _sort_points(x, emb_dim, lag, space):
             points[k, p] = x[int(times[p]) + k * lag]
 
 
-@njit(cache=True, error_model="numpy")
+@njit()
 def _squared_distances(points, times, shift, min_tsep, d):
     """d[p] from each point to the one `shift` places on; NaN where they coincide or are too close in time."""
     n = times.size - shift
@@ -84,7 +85,7 @@ def _squared_distances(points, times, shift, min_tsep, d):
         d[p] = d[p] if (d[p] > 0.0) & (abs(time_b[p] - time_a[p]) > min_tsep) else np.nan
 
 
-@njit(cache=True, error_model="numpy")
+@njit()
 def _keep_nearer(d, times, least, nearest):
     """Where d is nearer than `least`, or as near and later, it takes its place. No branches: whole vectors at once."""
     for p in range(least.size):
@@ -93,7 +94,7 @@ def _keep_nearer(d, times, least, nearest):
         nearest[p] = times[p] if nearer else nearest[p]
 
 
-@njit(cache=True, error_model="numpy")
+@njit()
 def _find_neighbours(x, lag, min_tsep, space):
     """The nearest neighbour's time and squared distance, for points that are sorted by their first coordinate.
 
@@ -148,7 +149,7 @@ def _find_neighbours(x, lag, min_tsep, space):
     return shifts
 
 
-@njit(cache=True, error_model="numpy")
+@njit()
 def _mean_log(squares, mantissas):
     """Mean logarithm of distances, given their squares; those that are 0, or inf for want of a neighbour, do not count.
 
@@ -177,7 +178,7 @@ def _mean_log(squares, mantissas):
 _WorkSpace = namedtuple("_WorkSpace", "points times d least nearest mantissas bucket start")
 
 
-@njit(cache=True, error_model="numpy")
+@njit()
 def _work_space(n_ref, emb_dim):
     """Arrays for one window at a time; integers are kept as float64 where they share vectors with distances."""
     rows = np.empty((5, n_ref))
@@ -185,7 +186,7 @@ def _work_space(n_ref, emb_dim):
     return _WorkSpace(np.empty((emb_dim, n_ref)), rows[0], rows[1], rows[2], rows[3], rows[4], bucket, start)
 
 
-@njit(cache=True, error_model="numpy")
+@njit()
 def _window_divergence(x, emb_dim, lag, min_tsep, space, S):
     """S(0 … S.size - 1) of one window x; `space` is overwritten. NaN if x spans too many orders of magnitude."""
     scale, raw = 1.0, x
@@ -209,7 +210,7 @@ def _window_divergence(x, emb_dim, lag, min_tsep, space, S):
     S -= np.log(scale)
 
 
-@njit(cache=True, parallel=True, error_model="numpy")
+@njit(parallel=True)
 def _divergence(windows, emb_dim, lag, min_tsep, steps):
     """S(0 … steps) of each row of `windows`."""
     n_windows, length = windows.shape
@@ -222,7 +223,7 @@ def _divergence(windows, emb_dim, lag, min_tsep, steps):
     return S
 
 
-@njit(cache=True, parallel=True, error_model="numpy")
+@njit(parallel=True)
 def _exponents(series, starts, window, emb_dim, lag, min_tsep, steps, factor):
     """LE = S(1) - S(0) of every column of `series` in the window behind every start; float64 (starts, columns).
 

@@ -238,8 +238,7 @@ def test_equations_and_figures_are_numbered(toc, browser):
 
 @pytest.mark.parametrize("path", REFERENCES, ids=lambda p: f"{p.parent.name}-{p.stem}")
 def test_a_fresh_run_gives_the_reference_results(toc, path):
-    by_torch = path.stem.startswith("mnist5k") or path.parent.name == "13_networks"
-    if by_torch and not portable.supported():
+    if path.parent.name == "13_networks" and not portable.supported():
         pytest.skip("what torch trains ends elsewhere on this processor")
     kept, fresh = (pd.read_csv(root / path.relative_to(REFERENCE)) for root in (REFERENCE, RESULTS))
     tolerance, columns = NEAR.get(str(path.parent.relative_to(REFERENCE)), NEAR["default"])

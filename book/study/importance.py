@@ -7,11 +7,11 @@ import numpy as np
 import pandas as pd
 import shap
 import torch
-from numba import njit
 from scipy import stats
 from shap.utils import shapley_coefficients
 
 from legc_utils import training
+from legc_utils.compiling import njit
 from legc_utils.protocols import check_finite
 from study import networks, operations
 
@@ -97,7 +97,7 @@ def ensemble_shap_values(runs, background, X):
     return (values * heard[:, None]).transpose(3, 0, 1, 2)
 
 
-@njit(cache=True, error_model="numpy")
+@njit()
 def _mean_outputs(rows, background, W, b, V, c):
     """Outputs of M networks on each row + a row of the background, averaged over the latter: (n, outputs, M).
 

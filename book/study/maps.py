@@ -5,8 +5,8 @@ A map is a callable (state, t) -> next state, whose states are rows that do not 
 
 import numpy as np
 import torch
-from numba import njit
 
+from legc_utils.compiling import njit
 from legc_utils.protocols import check, check_finite, is_whole
 from legc_utils.training import one_hot
 
@@ -179,7 +179,7 @@ class SGDMap:
         return tuple(np.ascontiguousarray(x.T) for x in found)
 
 
-@njit(cache=True, error_model="numpy")
+@njit()
 def _derivatives(state, along, X, T, layers, softmax, share):
     """Gradients of share · Σ squared errors of networks (d, n), and their derivatives along vectors (d, n) or (0, 0).
 

@@ -2,8 +2,9 @@
 
 ATen, oneDNN and MKL choose their code by the processor. The last digit of a product then differs from machine to
 machine, and training amplifies it: after a few hundred steps two machines have two networks. What the book trains
-with torch is therefore computed by the code that all these processors share. This costs a twentieth of the time for
-networks as small as the book's, but more for large ones, so `import legc_utils` alone leaves torch as it is.
+with torch (chapter 13; `legc_utils.engine` needs no such care) is therefore computed by the code that all these
+processors share. This costs a twentieth of the time for networks as small as the book's, but more for large ones, so
+`import legc_utils` alone leaves torch as it is.
 """
 
 import os

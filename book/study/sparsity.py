@@ -317,7 +317,9 @@ def retrain(followed, task, protocol, cuts):
     work = [count(model, task, followed.pvalues) for model in models]
     many = networks.side_by_side(followed.build, models)
     together = {n: torch.cat([mask[n] for mask in masks]) for n in followed.pvalues}
-    together = {n: torch.empty_like(many.get_parameter(n)).copy_(mask) for n, mask in together.items()}  # laid out alike
+    together = {
+        n: torch.empty_like(many.get_parameter(n)).copy_(mask) for n, mask in together.items()
+    }  # laid out alike
     train(many, task, protocol, followed.seed, copies=len(models), masks=together)
     found = measure_all(many, task.X_test, task.y_test, len(models))
     return [counts | scores for counts, scores in zip(work, found)]
@@ -378,7 +380,9 @@ def compare(followed, task, protocol, sparsities, draws=1):
             if amount <= MOST_UNITS:
                 rows.append({"by": "units"} | chosen)
                 cuts.append(partial(by_unit, units=units, amount=amount))
-    found = [f for k in range(0, len(cuts), TOGETHER) for f in retrain(followed, task, protocol, cuts[k : k + TOGETHER])]
+    found = [
+        f for k in range(0, len(cuts), TOGETHER) for f in retrain(followed, task, protocol, cuts[k : k + TOGETHER])
+    ]
     dense = dict(by="weights", kind="dense", method="dense", target=0.0, draw=0)
     dense |= count(followed.trained, task, p) | measure(followed.trained, task.X_test, task.y_test)
     return pd.DataFrame([dense, *(row | f for row, f in zip(rows, found))]).assign(seed=followed.seed)
