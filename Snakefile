@@ -15,6 +15,7 @@ sys.path.insert(0, "book/build")
 import check_prose
 import jobs
 import keys
+import warm
 from keys import digest, source_key
 
 
@@ -125,6 +126,7 @@ onstart:
         sweep_starts()
     elif workflow.is_main_process:
         jobs.alone(f"{executed}/lock")
+        warm.start(f"{executed}/warm", f"{executed}/log/warm.log")
 
 
 onerror:

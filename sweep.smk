@@ -18,6 +18,7 @@ from study import sweeps
 sys.path.insert(0, "book/build")
 import jobs
 import keys
+import warm
 
 
 configfile: "config.yaml"
@@ -63,6 +64,8 @@ def sweep_starts():
         if not workflow.local_exec:
             jobs.need_plain_paths()
         jobs.alone(sweep_folder / "lock")
+        if workflow.local_exec:
+            warm.start(sweep_folder / "warm", sweep_folder / "log/warm.log")
         threading.Thread(target=sweeps.watch, args=(sweep_results, sweep_points), daemon=True).start()
 
 

@@ -71,9 +71,18 @@ def end_with_parent(every=0.5):
     """
     parent = os.getppid()
 
-    def watch():
+    def gone():
         while os.getppid() == parent:
             time.sleep(every)
+
+    end_after(gone)
+
+
+def end_after(wait):
+    """End this process, and all that it has started, as soon as a function that waits for something returns."""
+
+    def watch():
+        wait()
         for child in psutil.Process().children(recursive=True):
             with contextlib.suppress(psutil.Error):
                 child.kill()

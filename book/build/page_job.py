@@ -6,6 +6,11 @@ that exists is whole, whenever and however a run was stopped.
 
 import sys
 
+import warm
+
+if __name__ == "__main__" and (code := warm.hand_over(sys.argv)) is not None:
+    sys.exit(code)
+
 import jobs
 
 if __name__ == "__main__":
@@ -15,20 +20,24 @@ import json
 from pathlib import Path
 
 import jupytext
+import kernels
 import nbformat
-import papermill
 
 from study import results
 
 
 def run(source, values, page):
     """Execute a notebook with parameters and write it to `page`; raises what the notebook raises."""
-    executed = papermill.execute_notebook(jupytext.read(source), None, values, progress_bar=False)
+    executed = kernels.execute(jupytext.read(source), values)
     page.parent.mkdir(parents=True, exist_ok=True)
     results.write(page, nbformat.writes(executed) + "\n")
 
 
-if __name__ == "__main__":
-    source, values, page, log = sys.argv[1:]
+def main(source, values, page, log):
+    """Run one page, with what it says in a log."""
     with jobs.logged(log):
         run(source, json.loads(values), Path(page))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

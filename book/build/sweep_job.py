@@ -6,6 +6,11 @@ beside it, only when all of it has run. So a result that exists is whole, whenev
 
 import sys
 
+import warm
+
+if __name__ == "__main__" and (code := warm.hand_over(sys.argv)) is not None:
+    sys.exit(code)
+
 import jobs
 
 if __name__ == "__main__":
@@ -19,7 +24,7 @@ import tempfile
 import time
 from pathlib import Path
 
-import papermill
+import kernels
 
 
 def run(notebook, values, result):
@@ -32,7 +37,7 @@ def run(notebook, values, result):
     start = time.monotonic()
     with tempfile.TemporaryDirectory(prefix=f"{result.stem}-", dir=partial) as private:
         out_dir = str(Path(private).resolve())
-        papermill.execute_notebook(notebook, None, values | {"out_dir": out_dir}, progress_bar=False)
+        kernels.execute(notebook, values | {"out_dir": out_dir})
         (rows,), (found,) = Path(private).glob("[0-9]*/*.csv"), Path(private).glob("evidence/*/*.csv")
         about = rows.with_suffix(".json")
         provenance = json.loads(about.read_text()) | {
@@ -45,7 +50,11 @@ def run(notebook, values, result):
         os.replace(rows, result)  # last: this is what makes the point finished
 
 
-if __name__ == "__main__":
-    notebook, values, result, log = sys.argv[1:]
+def main(notebook, values, result, log):
+    """Run one point, with what it says in a log."""
     with jobs.logged(log):
         run(notebook, json.loads(values), Path(result))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
