@@ -15,14 +15,10 @@ import sys
 from pathlib import Path
 
 WHERE = "LEGC_WARM"  # of the environment: the socket where the build's warm process listens
-# What takes time in the jobs themselves, and in most chapters. Nothing that changes how others behave when it is
-# imported, as weightwatcher does (logging) or matplotlib's backend for notebooks (it looks for a notebook)
-MODULES = """papermill jupytext page_job sweep_job ipykernel.kernelapp ipykernel.zmqshell IPython.core.pylabtools
-numpy pandas scipy.stats scipy.optimize sklearn.datasets sklearn.metrics sklearn.model_selection statsmodels.api numba
-matplotlib.pyplot seaborn torch torch.utils.flop_counter shap codecarbon myst_nb study.claims study.evidence
-study.networks study.nulls study.rankings study.sparsity study.toda_yamamoto study.importance study.spectra
-study.fidelity study.audit study.maps study.footprint legc_utils.pruning""".split()
-BACKEND = "module://matplotlib_inline.backend_inline"  # what every notebook's kernel asks matplotlib for
+# What takes time, beside the modules of `study`. Importing any of it must change nothing for what does not use it
+MODULES = "page_job", "sweep_job", "ipykernel.kernelapp", "ipykernel.zmqshell", "myst_nb", "statsmodels.api"
+NOT = "spectra"  # weightwatcher silences all warnings and changes logging
+BACKEND = "module://matplotlib_inline.backend_inline"  # of figures in notebooks; the kernel sets it, but too late here
 
 
 def start(path, log):
@@ -96,12 +92,15 @@ def serve(listener):
 def load():
     """Import what pages need, without a thread: a fork has only the one that forks."""
     import gc
+    import pkgutil
 
+    import study
     from study import portable
 
     portable.settle()
     os.environ["MPLBACKEND"] = BACKEND
-    for name in MODULES:
+    modules = [f"study.{module.name}" for module in pkgutil.iter_modules(study.__path__) if module.name != NOT]
+    for name in (*MODULES, *modules):
         importlib.import_module(name)
     gc.collect()
     gc.freeze()  # what is there for all pages stays in the memory that they share
