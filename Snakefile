@@ -6,6 +6,7 @@ imports, data, lock. Time stamps do not count, so a fresh clone, a touched file 
 
 import json
 import sys
+from functools import cache
 from pathlib import Path
 
 from study import texts
@@ -16,11 +17,14 @@ import check_prose
 import jobs
 import keys
 import warm
-from keys import digest, source_key
+from keys import digest
 
 
 configfile: "config.yaml"
 
+
+# Snakemake asks several times for every job
+code_key, source_key, data_key = map(cache, (keys.code_key, keys.source_key, keys.data_key))
 
 profile = config["profile"]
 if profile not in config["profiles"]:
@@ -92,8 +96,8 @@ rule notebook:
     params:
         values=lambda w: json.dumps(parameters(w)),
         key=lambda w: digest(
-            keys.code_key(f"notebooks/{w.notebook}.ipynb"), source_key(f"notebooks/{w.notebook}.ipynb"),
-            texts.checksum(data[w.name]), parameters(w),
+            code_key(f"notebooks/{w.notebook}.ipynb"), source_key(f"notebooks/{w.notebook}.ipynb"),
+            data_key(data[w.name]), parameters(w),
         ),
     log:
         f"{executed}/log/{{notebook}}-{{name}}-{{protocol}}.log",
@@ -110,7 +114,7 @@ rule prose:
     params:
         values=json.dumps(dict(out_dir=f"{executed}/results", names=[d for d in names if kinds[d] not in ("heldout", "networks")])),
         key=lambda w: digest(
-            keys.code_key(f"book/{w.page}.md"), source_key(f"book/{w.page}.md"), skipped, *kept.get(w.page, [])
+            code_key(f"book/{w.page}.md"), source_key(f"book/{w.page}.md"), skipped, *kept.get(w.page, [])
         ),
     log:
         f"{executed}/log/{{page}}.log",

@@ -11,8 +11,6 @@ import sys
 import threading
 from pathlib import Path
 
-from legc_utils import datasets
-
 from study import sweeps
 
 sys.path.insert(0, "book/build")
@@ -28,11 +26,9 @@ sweep = config.get("sweep")
 sweep_folder = Path("_build/sweep")
 sweep_results = sweep_folder / "results"
 sweep_grid = sweeps.expand(sweep)
-if workflow.is_main_process:  # not the jobs that it starts
-    sweeps.check(sweep_grid, sweep["notebook"])
 sweep_source = f"notebooks/{sweep['notebook']}.ipynb"
 sweep_code = keys.digest(keys.code_key(sweep_source), keys.source_key(sweep_source))
-sweep_data = {name: datasets.checksum(name) for name in {point["dataset"] for point in sweep_grid}}
+sweep_data = {name: keys.data_key(name) for name in {point["dataset"] for point in sweep_grid}}
 
 
 def sweep_name(point):
@@ -59,8 +55,9 @@ def sweep_wanted():
 
 
 def sweep_starts():
-    """Report progress from the process that was started by hand, wherever the jobs run."""
+    """Refuse points that cannot be run; report progress from the process that was started by hand, wherever jobs run."""
     if workflow.is_main_process and sweep_wanted():
+        sweeps.check(sweep_grid, sweep["notebook"])
         if not workflow.local_exec:
             jobs.need_plain_paths()
         jobs.alone(sweep_folder / "lock")

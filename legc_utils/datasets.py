@@ -8,21 +8,20 @@ import gzip
 import hashlib
 import os
 from dataclasses import dataclass
+from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pooch
-from sklearn import datasets as sk_datasets
-from sklearn import preprocessing
-from sklearn.model_selection import train_test_split
 
 from legc_utils import protocols
 
 PACKAGED = Path(__file__).parent / "data"
 SPLIT_SEED = 42  # of the authors' Helper.py
-_BUNDLES = {"wine": sk_datasets.load_wine, "wdbc": sk_datasets.load_breast_cancer, "digits": sk_datasets.load_digits}
+_sklearn = lambda part: import_module(f"sklearn.{part}")  # a second, which names and checksums need not wait for
+_BUNDLES = {"wine": "load_wine", "wdbc": "load_breast_cancer", "digits": "load_digits"}
 # Rows 35 and 38 as they stand in UCI's and Kaggle's iris files; scikit-learn has Fisher's own numbers.
 # With them the released masks of iris come out exactly, without them hardly any does.
 UCI_IRIS_ROWS = {34: (4.9, 3.1, 1.5, 0.1), 37: (4.9, 3.1, 1.5, 0.1)}
@@ -127,13 +126,13 @@ def _raw(name, uci_iris=False):
         X, y = _csv(paths[0], "class")
         return X, y, X.columns, ("genuine", "forged")
     if name in ("iris", "iris3f"):
-        bunch = sk_datasets.load_iris()
+        bunch = _sklearn("datasets").load_iris()
         if uci_iris:
             bunch.data[list(UCI_IRIS_ROWS)] = list(UCI_IRIS_ROWS.values())
         columns = [0, 2, 3] if name == "iris3f" else [0, 1, 2, 3]
         return bunch.data[:, columns], bunch.target, np.array(bunch.feature_names)[columns], bunch.target_names
     if name in _BUNDLES:
-        bunch = _BUNDLES[name]()
+        bunch = getattr(_sklearn("datasets"), _BUNDLES[name])()
         return bunch.data, bunch.target, bunch.feature_names, bunch.target_names
     if name == "vowel":
         X, y = _csv(paths[0], "Y")
@@ -155,6 +154,7 @@ _ROWS_USED = {"mnist": 42_000}  # the authors' file has 42,000 of the 70,000 ima
 def _scale(X_train, X_test, scaling):
     if scaling == "none":
         return X_train, X_test
+    preprocessing = _sklearn("preprocessing")
     if scaling == "sample":  # StandardScaler on the transposed matrix, as in Helper.py
         return tuple(preprocessing.StandardScaler().fit_transform(X.T).T for X in (X_train, X_test))
     if scaling == "train":
@@ -188,7 +188,7 @@ def load(name, protocol="published", seed=0):
     n_rows = _ROWS_USED.get(name, len(y))
     n_train = _TRAIN_ROWS.get(name, int((0.7 if name.startswith("mnist") else 0.8) * n_rows))
     if protocol.stratify:
-        train, test = train_test_split(
+        train, test = _sklearn("model_selection").train_test_split(
             np.arange(len(y)), train_size=n_train, test_size=n_rows - n_train, stratify=y, random_state=seed
         )
     else:

@@ -9,6 +9,9 @@ from pathlib import Path
 
 import jupytext
 
+from legc_utils import datasets
+from study import texts
+
 LOCK = Path("requirements.txt")
 PACKAGES = {"legc_utils": Path("legc_utils"), "study": Path("book/study")}
 DATA = (Path("book"), Path("legc_utils/data"))  # where the files are that modules read by name
@@ -26,6 +29,11 @@ def digest(*parts):
 def source_key(path):
     """What a notebook says: its cells, not its stored outputs."""
     return [(c.cell_type, c.source, c.metadata.get("tags")) for c in jupytext.read(path).cells]
+
+
+def data_key(name):
+    """The checksums of a data set's files, or of a text; the lock stands for what a library brings along."""
+    return texts.checksum(name) if name in texts.TEXTS else [sha256 for _, sha256, _ in datasets.files(name)]
 
 
 def code_key(path):

@@ -11,9 +11,8 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import scipy
 import yaml
-from scipy import stats
-from statsmodels.stats.multitest import multipletests
 
 from study import results
 
@@ -72,7 +71,7 @@ def superiority(differences, margin=0.0):
     elif np.ptp(d) <= 1e-12 * np.abs(d).max():  # equal but for rounding: no t statistic; a sign test, all on one side
         p = 0.5 ** len(d) if d[0] > 0 else 1.0
     else:
-        p = stats.ttest_1samp(d, 0, alternative="greater").pvalue
+        p = scipy.stats.ttest_1samp(d, 0, alternative="greater").pvalue
 
     def outcome(low, high):
         if p < LEVEL:
@@ -106,6 +105,8 @@ def correct(found):
     found = found.assign(p_holm=np.nan)
     tested = found.p.notna()
     if tested.any():
+        from statsmodels.stats.multitest import multipletests  # half a second, which the Snakefile need not wait for
+
         found.loc[tested, "p_holm"] = multipletests(found.p[tested], LEVEL, "holm")[1]
         lost = tested & (found.outcome == "supported") & ~(found.p_holm < LEVEL)
         found.loc[lost, "outcome"] = "undecided"

@@ -7,8 +7,6 @@ from dataclasses import fields as dataclass_fields
 from pathlib import Path
 from typing import NamedTuple
 
-from IPython import get_ipython
-
 from legc_utils import protocols
 from study import portable, texts
 
@@ -95,6 +93,8 @@ def choose(values):
 
 def _assigned(namespace):
     """Names that somebody gave a value: those that IPython's own %who lists, without modules."""
+    from IPython import get_ipython  # the Snakefile imports this module, and needs none
+
     shell = get_ipython()
     hidden = shell.user_ns_hidden if shell else {}
     return [k for k, v in namespace.items() if not k.startswith("_") and k not in hidden and not inspect.ismodule(v)]

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from scipy import stats
+import scipy  # its parts when they are used: stats takes a second to import
 
 from study import texts
 
@@ -152,7 +152,7 @@ def interval(values, level=0.95):
     values = values[~np.isnan(values)]
     if len(values) < 2:
         return (values.mean() if len(values) else np.nan), np.nan, np.nan
-    half = stats.t.ppf((1 + level) / 2, len(values) - 1) * stats.sem(values)
+    half = scipy.stats.t.ppf((1 + level) / 2, len(values) - 1) * scipy.stats.sem(values)
     return values.mean(), values.mean() - half, values.mean() + half
 
 
