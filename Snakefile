@@ -6,6 +6,7 @@ imports, data, lock. Time stamps do not count, so a fresh clone, a touched file 
 
 import json
 import sys
+import threading
 from functools import cache
 from pathlib import Path
 
@@ -16,6 +17,7 @@ sys.path.insert(0, "book/build")
 import check_prose
 import jobs
 import keys
+import progress
 import warm
 from keys import digest
 
@@ -131,6 +133,13 @@ onstart:
     elif workflow.is_main_process:
         jobs.alone(f"{executed}/lock")
         warm.start(f"{executed}/warm", f"{executed}/log/warm.log")
+        to_do = [job for job in workflow.dag.needrun_jobs() if job.rule.name in ("notebook", "prose")]
+        whole = any(job.rule.name == "html" for job in workflow.dag.jobs)
+        seen = {str(job.output[0]).removeprefix(f"{executed}/").removesuffix(".ipynb"): job.output[0] for job in to_do}
+        waits = dict(cores=workflow.cores, rendered=len(pages) if whole else 0)
+        threading.Thread(
+            target=progress.watch, args=(seen, f"{executed}/results"), kwargs=waits, daemon=True
+        ).start()
 
 
 onerror:

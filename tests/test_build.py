@@ -123,18 +123,76 @@ def test_a_second_build_is_refused_until_the_first_has_ended_however_it_does(tmp
     subprocess.run([sys.executable, "-c", hold, f"{EXECUTED}/lock"], cwd=folder, check=True)
 
 
-def test_a_page_ends_with_the_process_that_started_it(tmp_path):
+WARM = f"import subprocess, sys; sys.path.insert(0, {str(ROOT / 'book/build')!r}); import warm\n"
+START = "warm.start('warm', 'warm.log')\n"
+
+
+@pytest.mark.parametrize("start", ["", START], ids=["cold", "warm"])
+def test_a_page_ends_with_the_process_that_started_it(tmp_path, start):
     waits = "import os, time\nfrom pathlib import Path\nPath('pid').write_text(str(os.getpid()))\ntime.sleep(600)"
     nbformat.write(workflow.chapter(PARAMETERS, waits), tmp_path / "page.ipynb")
     command = [sys.executable, str(ROOT / "book/build/page_job.py"), "page.ipynb", "{}", "out/page.ipynb", "log"]
-    parent = subprocess.Popen([sys.executable, "-c", f"import subprocess; subprocess.run({command})"], cwd=tmp_path)
+    parent = subprocess.Popen([sys.executable, "-c", f"{WARM}{start}subprocess.run({command})"], cwd=tmp_path)
     until((tmp_path / "pid").exists)
     started = workflow.family(parent)
-    assert len(started) >= 3  # with the job and its kernel
+    assert len(started) == (5 if start else 3)  # with the job and its kernel; or what is warm, its two forks, the job
     parent.kill()
     parent.wait()
     until(lambda: not any(one.is_running() and one.status() != "zombie" for one in started), 10)
     assert not (tmp_path / "out").exists()
+
+
+LOOKS = """import os, sys, warnings
+print(os.getpid(), "torch" in sys.modules, hasattr(sys, "{name}"), len(os.listdir("/proc/self/task")) < 20)
+sys.{name} = sys.{other} = 1
+import numpy
+print(numpy.random.random(), os.environ["MKL_CBWR"])
+"""
+
+
+def test_pages_of_a_build_start_warm_and_share_nothing(tmp_path):
+    names = dict(zip(PAGES, reversed(PAGES)))
+    looks = {n: workflow.chapter(PARAMETERS, LOOKS.format(name=f"_{n}", other=f"_{o}")) for n, o in names.items()}
+    folder = workflow.checkout(tmp_path, looks, {"notebook": PAGES[1], "dataset": "iris"})
+    code, said = finish(build(folder, PAGES))
+    assert code == 0, said
+    assert "0 of 2 pages, about" in said and "2 of 2 pages" in said
+    outputs = [page.cells[-1].outputs[0].text.split() for page in pages(folder)]
+    assert {(warm, leaked, lean, bits) for _, warm, leaked, lean, _, bits in outputs} == {
+        ("True", "False", "True", "COMPATIBLE")
+    }
+    assert len({pid for pid, *_ in outputs}) == len({draw for *_, draw, _ in outputs}) == 2
+    assert not (folder / EXECUTED / "log/warm.log").read_text()
+    about = [page.metadata.papermill for page in pages(folder)]
+    assert all(0 < took.processor_seconds < 60 and took.duration > 0 and "input_path" not in took for took in about)
+
+
+def test_a_build_goes_on_without_what_starts_warm(tmp_path):
+    folder = checkout(tmp_path)
+    process = build(folder, PAGES)
+
+    def warm():
+        return [one for one in workflow.family(process) if one.is_running() and "warm.py" in "".join(one.cmdline())]
+
+    until(warm)
+    workflow.kill(warm())
+    code, said = finish(process)
+    assert code == 0, said
+    assert len(pages(folder)) == 2
+
+
+def test_what_starts_warm_has_one_thread_and_leaves_warnings_and_logs_alone():
+    look = """import logging, os, warnings; import matplotlib, sklearn, statsmodels.api, torch, urllib3
+before = warnings.filters[:], logging.root.level, logging.root.handlers[:], dict(matplotlib.rcParams)
+warm.load()
+after = warnings.filters[:], logging.root.level, logging.root.handlers[:], dict(matplotlib.rcParams)
+general = lambda found: [entry for entry in found if entry[2] is Warning and not entry[1] and not entry[3]]
+print(general(after[0]) == general(before[0]), before[1:3] == after[1:3], before[3] == after[3])
+print(len(os.listdir("/proc/self/task")), "matplotlib_inline.backend_inline" in sys.modules)
+"""
+    run = subprocess.run([sys.executable, "-c", WARM + look], cwd=ROOT, capture_output=True, text=True,
+                         env=os.environ | {"OMP_NUM_THREADS": "1", "NUMBA_NUM_THREADS": "1"})  # fmt: skip
+    assert run.stdout == "True True True\n1 False\n", run.stdout + run.stderr
 
 
 # A kernel of the name that pages ask for, as another environment's `ipython kernel install --user` leaves it
