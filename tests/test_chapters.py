@@ -23,6 +23,7 @@ CONFIG = yaml.safe_load((ROOT / "config.yaml").read_text())
 QUICK = CONFIG["profiles"]["quick"]
 NAMES = [name for kind in ("tabular", "images", "heldout", "networks") for name in QUICK[kind]]
 SWITCHES = "09_switches"
+JUDGED = chapters.judge(evidence.load(REFERENCE), NAMES)
 
 
 def titles(notebook):
@@ -34,7 +35,7 @@ def titles(notebook):
 @cache
 def made(notebook):
     """The files of a chapter's first page."""
-    return chapters.first_page(notebook, "# Title\n\nQuestion?", titles(notebook), NAMES, REFERENCE)
+    return chapters.first_page(notebook, "# Title\n\nQuestion?", titles(notebook), JUDGED, REFERENCE)
 
 
 def signs(page):
@@ -69,7 +70,7 @@ def test_its_table_is_the_ledgers(notebook):
 
 
 def test_numbers_and_margins_are_counted_as_in_the_ledger():
-    cells = chapters.from_claims("04_ft_vs_pt", evidence.load(REFERENCE), ["iris"], NAMES).set_index("says")
+    cells = chapters.from_claims("04_ft_vs_pt", JUDGED, ["iris"]).set_index("says")
     for row in cells.itertuples():
         assert np.nanmean(row.each) == pytest.approx(row.effect)
     assert set(cells.dataset) == {"iris"}
@@ -110,7 +111,7 @@ def test_sentences_count_and_do_not_take_undecided_for_contradicted():
 
 
 def test_a_chapter_that_found_nothing_has_its_opening():
-    assert chapters.first_page("01_sdic", "# Title", {"vowel": "vowel"}, NAMES, REFERENCE) == {"index.md": b"# Title"}
+    assert chapters.first_page("01_sdic", "# Title", {"vowel": "vowel"}, JUDGED, REFERENCE) == {"index.md": b"# Title"}
 
 
 @pytest.mark.parametrize("notebook", CONFIG["notebooks"])

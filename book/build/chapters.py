@@ -15,7 +15,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 
-from study import claims, evidence, plots, results
+from study import claims, plots, results
 from study.parameters import NETWORKS
 
 SWITCHES = "09_switches"
@@ -23,15 +23,24 @@ WIDTHS = {1: 5.0, 2: 7.0, 3: 8.7}  # inches of a figure with so many columns of 
 PIXELS = 90  # of a page to show an inch of figure: three columns fill the page's own
 
 
-def from_claims(notebook, table, shown, names):
-    """The cells of the claims that a notebook saves evidence for, judged as in the ledger of the published protocol.
+def judge(table, names):
+    """What all chapters are judged by, for `from_claims` and `first_page`: the ledger of the published protocol.
 
-    table : DataFrame, as `evidence.load` returns
-    shown : the data sets or networks to show, of all in the book, `names`, on which the ledger counts its tests
+    table : DataFrame, as `evidence.load` returns; names : sequence of str, all data sets and networks of the book
+
+    Returns the numbers (Series of arrays, by claim and data set) and the findings (DataFrame, as `claims.ledger`).
     """
     numbers = table[table.protocol == "published"].groupby(["claim", "dataset"]).value.agg(np.array)
-    cells = []
-    for row in claims.ledger(table, claims.counted(names))[1].itertuples():
+    return numbers, claims.ledger(table, claims.counted(names))[1]
+
+
+def from_claims(notebook, judged, shown):
+    """The cells of the claims that a notebook saves evidence for.
+
+    judged : as `judge` returns; shown : the data sets or networks to show
+    """
+    (numbers, found), cells = judged, []
+    for row in found.itertuples():
         claim = claims.get(row.key)
         if claim.notebook != notebook or row.dataset not in shown:
             continue
@@ -150,7 +159,7 @@ def table(cells, titles):
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 
 
-def first_page(notebook, opening, titles, names, out_dir):
+def first_page(notebook, opening, titles, judged, out_dir):
     """The first page of a chapter and its figure.
 
     Parameters
@@ -160,7 +169,7 @@ def first_page(notebook, opening, titles, names, out_dir):
         The Markdown that the notebook opens with: title, question, method.
     titles : dict of str to str
         The data sets or networks that have a page in this chapter, in order, and what they are called.
-    names : sequence of str, all data sets and networks of the book
+    judged : as `judge` returns
     out_dir : path of the results
 
     Returns
@@ -174,7 +183,7 @@ def first_page(notebook, opening, titles, names, out_dir):
         dotted, key = "no change", "Mean changes in points, · not changed there"
         more = "[](../audit.ipynb) says what each field stands for."
     else:
-        cells, what = from_claims(notebook, evidence.load(out_dir), titles, names), "claim"
+        cells, what = from_claims(notebook, judged, titles), "claim"
         says, dotted = what_claims_come_to, "the margins that decide"
         key = f"Signs: {', '.join(f'{sign} {outcome}' for outcome, sign in claims.SIGNS.items())}, · not tested there"
         more = "[](../claims.ipynb) says how they are decided, and gives every effect in numbers."

@@ -8,8 +8,8 @@ import pandas as pd
 
 # Seconds that pages took when all of them were last computed: by this build, or by the one that the repository keeps
 KEPT = "budget/all-published.csv", "book/seconds.csv"
-PROSE = 4.0  # seconds that a page of prose takes, about
-RENDERING = 1.0  # seconds that rendering takes for each page, about
+PROSE = 3.0  # seconds that a page of prose takes, about
+RENDERING = 0.5  # seconds that rendering takes for each page, about
 PATIENCE = 60.0  # seconds until what is measured counts as much as what was kept
 
 

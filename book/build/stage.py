@@ -13,6 +13,7 @@ import chapters
 import nbformat
 import yaml
 
+from study import evidence
 from study.parameters import NETWORKS
 
 PART = "(?:[^.?!`]|`[^`]*`)"  # of a sentence: a letter, or code, which may hold full stops
@@ -137,10 +138,11 @@ def main(profile, folder, *names):
     pages = [page for page, path in made.items() if path.exists()]
     for page in pages:
         files[Path(f"{page}.ipynb")] = staged(made[page], page.split("/")[1], pages, repository)
+    judged = chapters.judge(evidence.load(executed / "results"), names)
     for n in config["notebooks"]:
         if own := {name: title(name) for name in names if f"{n}/{name}" in pages}:
             text = own_labels(opening(f"notebooks/{n}.ipynb"), "index", pages)
-            for file, content in chapters.first_page(n, text, own, names, executed / "results").items():
+            for file, content in chapters.first_page(n, text, own, judged, executed / "results").items():
                 files[Path(n, file)] = content
     kept = {*config["notebooks"], "claims", "claims_by_dataset"}
     for path in sorted(
