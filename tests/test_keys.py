@@ -2,6 +2,7 @@
 
 import ast
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -90,6 +91,27 @@ def test_data_that_a_module_names_count_with_it(project):
     Path("book/page.md").write_text(PAGE.replace("from study import claims, results", "from study import first"))
     assert Path("book/mine.yaml") in keys.code_behind("book/page.md")
     assert changed_by(project / "book/mine.yaml") == {"book/page.md"}
+
+
+def test_data_are_known_by_their_files_and_what_a_library_brings_by_the_lock(monkeypatch):
+    monkeypatch.chdir(ROOT)
+    assert keys.data_key("cancer") != keys.data_key("banknote") and len(keys.data_key("cancer")[0]) == 64
+    assert keys.data_key("iris") == [] and "scikit-learn==" in keys.LOCK.read_text()
+    assert len(keys.data_key("pydoc")) == 64
+
+
+SLOW = "torch", "numba", "sklearn", "statsmodels", "scipy.stats", "matplotlib", "seaborn", "shap", "IPython"
+
+
+def test_what_the_snakefile_imports_takes_no_time():
+    """A build that has nothing to do would wait for it."""
+    code = f"""import sys; sys.path.insert(0, "book/build"); import check_prose, jobs, keys, progress, warm
+from study import sweeps, texts
+from study.parameters import NETWORKS
+keys.data_key("digits"), keys.code_key("notebooks/06_diagnostics.ipynb"), sweeps.decidable("03_granger_pruning")
+print([name for name in {SLOW} if name in sys.modules])"""
+    run = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert run.stdout == "[]\n", run.stdout + run.stderr
 
 
 def test_prose_is_no_code(project):
