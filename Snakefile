@@ -6,7 +6,6 @@ imports, data, lock. Time stamps do not count, so a fresh clone, a touched file 
 
 import json
 import sys
-import threading
 from functools import cache
 from pathlib import Path
 
@@ -132,14 +131,11 @@ onstart:
         sweep_starts()
     elif workflow.is_main_process:
         jobs.alone(f"{executed}/lock")
-        warm.start(f"{executed}/warm", f"{executed}/log/warm.log")
-        to_do = [job for job in workflow.dag.needrun_jobs() if job.rule.name in ("notebook", "prose")]
-        whole = any(job.rule.name == "html" for job in workflow.dag.jobs)
-        seen = {str(job.output[0]).removeprefix(f"{executed}/").removesuffix(".ipynb"): job.output[0] for job in to_do}
-        waits = dict(cores=workflow.cores, rendered=len(pages) if whole else 0)
-        threading.Thread(
-            target=progress.watch, args=(seen, f"{executed}/results"), kwargs=waits, daemon=True
-        ).start()
+        if workflow.local_exec:
+            warm.start(f"{executed}/warm", f"{executed}/log/warm.log")
+        to_do = [str(job.output[0]) for job in workflow.dag.needrun_jobs() if job.rule.name in ("notebook", "prose")]
+        rendered = len(pages) if any(job.rule.name == "html" for job in workflow.dag.jobs) else 0
+        progress.start(to_do, executed, workflow.cores, rendered)
 
 
 onerror:

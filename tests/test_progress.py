@@ -54,16 +54,17 @@ def test_a_line_says_pages_and_time(seconds, said):
 
 
 def test_a_build_says_so_at_its_start_and_after_every_page(kept, tmp_path):
-    pages = {name: tmp_path / f"{number}.ipynb" for number, name in enumerate(("01_a/iris-published", "intro"))}
-    pages["intro"].touch()
+    pages = [tmp_path / "01_a/iris-published.ipynb", tmp_path / "intro.ipynb"]
+    pages[0].parent.mkdir()
+    pages[1].touch()
     time.sleep(0.05)  # there before the build begins: to be computed anew
     told = io.StringIO()
     how = dict(cores=2, rendered=3, every=0.01, stream=told)
-    thread = threading.Thread(target=progress.watch, args=(pages, kept), kwargs=how, daemon=True)
+    thread = threading.Thread(target=progress.watch, args=(pages, tmp_path), kwargs=how, daemon=True)
     thread.start()
     until = lambda n: [time.sleep(0.01) for _ in range(500) if len(told.getvalue().splitlines()) < n]
     until(1)
-    for n, path in enumerate(pages.values(), start=2):
+    for n, path in enumerate(pages, start=2):
         path.touch()
         until(n)
     thread.join(timeout=10)

@@ -1,6 +1,7 @@
 """How far a build is, on stderr after every page: `34 of 97 pages, about 6 min left`."""
 
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -48,20 +49,26 @@ def line(n_done, n, seconds):
     return f"{n_done} of {n} pages, about {span} left"
 
 
-def watch(pages, results, cores, rendered, every=1.0, stream=None):
-    """Say at the beginning, and whenever another page is there, how far it is. Blocks: run it in a thread.
+def watch(paths, executed, cores, rendered, every=1.0, stream=None):
+    """Say at the beginning, and whenever another page is there, how far it is. Blocks: `start` has a thread for it.
 
-    pages : dict of a page's name, as for `expected`, to its path, of those that are to be computed
+    paths : list of str, the pages that are to be computed, all of them in the folder `executed`
     cores : int; rendered : int, pages that are rendered afterwards, in one go; every : float, seconds between two looks
     """
-    begun, start, said = time.time(), time.monotonic(), -1
-    seconds = expected(pages, results)
-    is_there = lambda path: path.exists() and path.stat().st_mtime >= begun
+    begun, begun_at, said = time.monotonic(), time.time(), -1
+    pages = {Path(path): str(Path(path).relative_to(executed).with_suffix("")) for path in paths}
+    seconds = expected(pages.values(), Path(executed, "results"))
+    is_there = lambda path: path.exists() and path.stat().st_mtime >= begun_at
     while said < len(pages):
-        there = {name for name, path in pages.items() if is_there(Path(path))}
+        there = {name for path, name in pages.items() if is_there(path)}
         if len(there) > said:
             said = len(there)
-            done, to_do = [seconds[name] for name in there], [seconds[name] for name in pages.keys() - there]
-            rest = left(done, to_do, time.monotonic() - start, cores) + RENDERING * rendered
+            done, to_do = [seconds[name] for name in there], [seconds[name] for name in seconds.keys() - there]
+            rest = left(done, to_do, time.monotonic() - begun, cores) + RENDERING * rendered
             print(line(said, len(pages), rest), file=stream or sys.stderr, flush=True)
         time.sleep(every)
+
+
+def start(*arguments):
+    """`watch` while other things go on."""
+    threading.Thread(target=watch, args=arguments, daemon=True).start()
