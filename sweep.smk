@@ -26,6 +26,9 @@ sweep = config.get("sweep")
 sweep_folder = Path("_build/sweep")
 sweep_results = sweep_folder / "results"
 sweep_grid = sweeps.expand(sweep)
+# Not by the jobs that it starts, nor for a book, which would wait for it. What is asked for only the command line says here
+if workflow.is_main_process and any("sweep" in argument for argument in sys.argv[1:]):
+    sweeps.check(sweep_grid, sweep["notebook"])
 sweep_source = f"notebooks/{sweep['notebook']}.ipynb"
 sweep_code = keys.digest(keys.code_key(sweep_source), keys.source_key(sweep_source))
 sweep_data = {name: keys.data_key(name) for name in {point["dataset"] for point in sweep_grid}}
@@ -55,9 +58,8 @@ def sweep_wanted():
 
 
 def sweep_starts():
-    """Refuse points that cannot be run; report progress from the process that was started by hand, wherever jobs run."""
+    """Report progress from the process that was started by hand, wherever the jobs run."""
     if workflow.is_main_process and sweep_wanted():
-        sweeps.check(sweep_grid, sweep["notebook"])
         if not workflow.local_exec:
             jobs.need_plain_paths()
         jobs.alone(sweep_folder / "lock")
