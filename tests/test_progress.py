@@ -53,6 +53,12 @@ def test_a_line_says_pages_and_time(seconds, said):
     assert progress.line(34, 97, seconds) == f"34 of 97 pages, about {said} left"
 
 
+def test_a_build_that_only_renders_says_nothing(kept, tmp_path):
+    told = io.StringIO()
+    progress.watch([], tmp_path, cores=2, rendered=3, stream=told)
+    assert told.getvalue() == ""
+
+
 def test_a_build_says_so_at_its_start_and_after_every_page(kept, tmp_path):
     pages = [tmp_path / "01_a/iris-published.ipynb", tmp_path / "intro.ipynb"]
     pages[0].parent.mkdir()

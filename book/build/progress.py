@@ -55,7 +55,7 @@ def watch(paths, executed, cores, rendered, every=1.0, stream=None):
     paths : list of str, the pages that are to be computed, all of them in the folder `executed`
     cores : int; rendered : int, pages that are rendered afterwards, in one go; every : float, seconds between two looks
     """
-    begun, begun_at, said = time.monotonic(), time.time(), -1
+    begun, begun_at, said = time.monotonic(), time.time(), -1 if paths else 0  # nothing, if it only renders
     pages = {Path(path): str(Path(path).relative_to(executed).with_suffix("")) for path in paths}
     seconds = expected(pages.values(), Path(executed, "results"))
     is_there = lambda path: path.exists() and path.stat().st_mtime >= begun_at

@@ -38,7 +38,7 @@ def test_lists_given_as_text_are_read():
 
 def test_what_ipython_and_imports_define_is_no_parameter(monkeypatch):
     shell = InteractiveShell()
-    monkeypatch.setattr(parameters, "get_ipython", lambda: shell)
+    monkeypatch.setattr("IPython.get_ipython", lambda: shell)
     assert {"In", "Out", "exit", "get_ipython", "open"} <= set(shell.user_ns)
     parameters.check(shell.user_ns | GIVEN | {"np": pytest}, ALLOWED)
     with pytest.raises(ValueError, match="parameter mine=1 does not exist here; allowed: dataset, protocol"):
