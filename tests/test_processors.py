@@ -30,6 +30,7 @@ TRAIN = """
 import hashlib
 import sys
 from dataclasses import replace
+from functools import partial
 
 from legc_utils import datasets, protocols
 from study import portable
@@ -53,10 +54,12 @@ few = replace(split, X_train=split.X_train[:320], y_train=split.y_train[:320])
 images, (text, characters) = sparsity.image_task(few), sparsity.text_task(texts.load("pydoc")[:5000], 32)
 for name, build, task, rate in (
     ("resnet", networks.ResNet, images, 0.05), ("densenet", networks.DenseNet, images, 0.05),
-    ("transformer", lambda: networks.Transformer(len(characters), 32), text, 1.0),
+    ("transformer", partial(networks.Transformer, len(characters), 32), text, 1.0),
 ):
     plan = protocols.get("published", rate=rate, batch_size=16, recorded_epochs=1)
     show(name, sparsity.train(sparsity.draw(build, 0), task, plan, 0).parameters())
+    many = networks.side_by_side(build, [sparsity.draw(build, seed) for seed in range(3)])
+    show(f"many-{name}", sparsity.train(many, task, plan, 0, copies=3).parameters())
 """
 
 
@@ -82,7 +85,7 @@ def here():
 
 @pytest.mark.parametrize("processor", PROCESSORS)
 def test_networks_end_in_the_same_bits(here, processor):
-    assert len(here) == 3 and trained(settled=True, **PROCESSORS[processor]) == here
+    assert len(here) == 6 and trained(settled=True, **PROCESSORS[processor]) == here
 
 
 def test_without_the_settings_they_do_not():

@@ -22,6 +22,7 @@ from study.randomness import derived_seed
 
 RANKINGS = ("LEGC", "magnitude", "random")
 MOST_UNITS = 0.8  # of a layer: beyond that narrow layers would lose all
+COST_STEPS = 110  # of training, when costs are compared: an epoch of the images, and a few windows
 TOGETHER = 20  # networks that train side by side at most, for the sake of memory
 CONTEXT = 32  # characters that the transformer reads at a time
 
@@ -316,10 +317,10 @@ def retrain(followed, task, protocol, cuts):
         masks.append(_fix_masks(model, followed.pvalues))
     work = [count(model, task, followed.pvalues) for model in models]
     many = networks.side_by_side(followed.build, models)
-    together = {n: torch.cat([mask[n] for mask in masks]) for n in followed.pvalues}
-    together = {
-        n: torch.empty_like(many.get_parameter(n)).copy_(mask) for n, mask in together.items()
-    }  # laid out alike
+    together = {}
+    for name in followed.pvalues:
+        mask = torch.cat([own[name] for own in masks])
+        together[name] = torch.empty_like(many.get_parameter(name)).copy_(mask)  # laid out like the weights
     train(many, task, protocol, followed.seed, copies=len(models), masks=together)
     found = measure_all(many, task.X_test, task.y_test, len(models))
     return [counts | scores for counts, scores in zip(work, found)]
@@ -380,9 +381,9 @@ def compare(followed, task, protocol, sparsities, draws=1):
             if amount <= MOST_UNITS:
                 rows.append({"by": "units"} | chosen)
                 cuts.append(partial(by_unit, units=units, amount=amount))
-    found = [
-        f for k in range(0, len(cuts), TOGETHER) for f in retrain(followed, task, protocol, cuts[k : k + TOGETHER])
-    ]
+    found = []
+    for k in range(0, len(cuts), TOGETHER):
+        found += retrain(followed, task, protocol, cuts[k : k + TOGETHER])
     dense = dict(by="weights", kind="dense", method="dense", target=0.0, draw=0)
     dense |= count(followed.trained, task, p) | measure(followed.trained, task.X_test, task.y_test)
     return pd.DataFrame([dense, *(row | f for row, f in zip(rows, found))]).assign(seed=followed.seed)
@@ -429,14 +430,16 @@ def shares_by_layer(followed, amount):
 def cost_runs(build, task, protocol, followed, amount):
     """Computations to weigh against each other (`footprint.compare`), all from one seed: {name: callable}.
 
-    One epoch of training as it is; recorded; recorded with the error that LEGC predicts asked at each window's end; the
-    tests of the whole run; and one epoch of a network of which magnitude pruning took the share `amount`.
+    `COST_STEPS` steps of training as it is; recorded; recorded with the error that LEGC predicts asked at each window's
+    end; the tests of the whole run; and as many steps of a network of which magnitude pruning took the share `amount`.
     """
     seed, protocol = followed.seed, replace(protocol, recorded_epochs=1)
+    n = COST_STEPS * protocol.batch_size
+    task = task._replace(X_train=task.X_train[:n], y_train=task.y_train[:n])
 
     def recorded(**changes):
         model = draw(build, seed)
-        # No plan: one epoch need not have the windows for a test
+        # No plan: so few steps need not have the windows for a test
         train(model, task, protocol, seed, record(model, task, protocol, seed, n_steps=None, **changes))
 
     def pruned():

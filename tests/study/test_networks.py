@@ -1,5 +1,7 @@
 """The small networks: their shapes, what the papers they are from say of them, and that they can be pruned."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 import torch
@@ -60,6 +62,41 @@ def test_every_linear_map_can_be_pruned_and_matters(name):
         prune.l1_unstructured(module, own, 0.5)
         assert not torch.equal(model(x), before), full
         prune.remove(module, own)
+
+
+@pytest.mark.parametrize("name", BUILD)
+def test_side_by_side_networks_answer_and_learn_as_each_alone(name):
+    build, inputs, _ = BUILD[name]
+    build, x = build if name != "Transformer" else partial(networks.Transformer, 20, context=8), inputs()
+    models = [build() for _ in range(3)]
+    many = networks.side_by_side(build, models)
+    out = many(x)
+    (out.flatten(0, -2) ** 2).mean(0).sum().backward()
+    for k, (model, own) in enumerate(zip(models, out.chunk(3, dim=-1))):
+        alone = model(x)
+        torch.testing.assert_close(own, alone, rtol=1e-4, atol=1e-5)
+        (alone.flatten(0, -2) ** 2).mean(0).sum().backward()
+        for full, parameter in model.named_parameters():
+            dim = 1 if full in ("characters.weight", "positions.weight") else 0
+            gradient = many.get_parameter(full).grad.chunk(3, dim)[k]
+            torch.testing.assert_close(gradient, parameter.grad, rtol=1e-3, atol=1e-5 * out.detach().abs().max().item())
+
+
+def test_side_by_side_networks_never_meet():
+    models = [networks.Transformer(20, context=8) for _ in range(3)]
+    x, build = torch.randint(20, (3, 8)), partial(networks.Transformer, 20, context=8)
+    before = networks.side_by_side(build, models)(x).chunk(3, dim=-1)
+    for parameter in models[1].parameters():
+        parameter.data += 1
+    after = networks.side_by_side(build, models)(x).chunk(3, dim=-1)
+    assert [torch.equal(a, b) for a, b in zip(before, after)] == [True, False, True]
+
+
+@pytest.mark.parametrize("rows", [8, 13])
+def test_the_gradient_of_many_small_maps_is_autograds(rows):
+    x = torch.randn(rows, 2 * 5, dtype=torch.float64, requires_grad=True)
+    weight = torch.randn(2 * 3, 5, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(lambda x, w: networks._Maps.apply(x, w, 2), (x, weight))
 
 
 def test_a_residual_block_without_its_branch_is_its_shortcut():

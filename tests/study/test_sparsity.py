@@ -1,5 +1,8 @@
 """Prune, rewind, retrain: by hand where that is possible, and never touching what it should not."""
 
+import copy
+from functools import partial
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -13,12 +16,11 @@ PROTOCOL = protocols.get("published", "own", recorded_epochs=12, batch_size=4, r
 
 
 class Small(torch.nn.Sequential):
-    """Two inputs, a hidden layer with batch norm, two classes."""
+    """Two inputs, a hidden layer with layer norm, two classes."""
 
-    def __init__(self):
-        super().__init__(
-            torch.nn.Linear(2, 6), torch.nn.BatchNorm1d(6), torch.nn.ReLU(), torch.nn.Linear(6, 2, bias=False)
-        )
+    def __init__(self, copies=1):
+        last = networks.Linear(6, 2, bias=False, copies=copies)
+        super().__init__(torch.nn.Linear(2, copies * 6), networks.LayerNorm(6, copies), torch.nn.ReLU(), last)
         self.units = {"0.weight": 3}
 
 
@@ -82,7 +84,7 @@ def test_lags_that_the_windows_cannot_bear_are_refused_before_training(task):
 
 
 def test_measuring_leaves_mode_and_batch_norm_as_they_are(task):
-    model = sparsity.draw(Small, 0).train()
+    model = torch.nn.Sequential(torch.nn.Linear(2, 6), torch.nn.BatchNorm1d(6), torch.nn.Linear(6, 2)).train()
     before = state(model)
     found = sparsity.measure(model, task.X_test, task.y_test)
     assert model.training and same(state(model), before)
@@ -95,7 +97,7 @@ def test_rankings(followed):
     names = networks.linear_maps(followed.initial)
     assert names == ["0.weight", "3.weight"]
     p = {"0.weight": torch.tensor([[0.5, 0.01], [float("nan"), 1.0]]), "3.weight": torch.tensor([[0.0, 0.2]])}
-    made_up = sparsity.Followed(3, followed.initial, followed.trained, followed.recorder, p)
+    made_up = sparsity.Followed(Small, 3, followed.initial, followed.trained, followed.recorder, p)
     legc = torch.cat([v.flatten() for v in sparsity.importance(made_up, "LEGC").values()])
     assert legc.argsort().tolist()[:4] == [3, 0, 5, 1]  # p of 1, 0.5, 0.2, 0.01; then what counts as 0
     assert torch.equal(
@@ -127,21 +129,31 @@ def test_units_go_as_a_whole():
     assert by_p[0].weight_mask[:, 0].tolist() == [1, 1, 0, 0, 1, 1]
 
 
-def test_retraining_starts_from_the_initial_weights_and_pruned_ones_stay_zero(task, followed):
+def test_each_of_many_retrains_from_the_initial_weights_as_if_it_were_alone(task, followed):
     seen = []
 
-    def cut(model):
-        seen.append((state(model), model))
-        prune.l1_unstructured(model[0], "weight", 4)
+    def cut(model, amount):
+        seen.append(state(model))
+        prune.l1_unstructured(model[0], "weight", amount)
 
-    row = sparsity.retrain(followed, task, PROTOCOL, cut)
-    started, model = seen[0]
-    assert same(started, state(followed.initial))
-    assert (model[0].weight[model[0].weight_mask == 0] == 0).all()
-    assert not torch.equal(model[3].weight, started["3.weight"])
-    assert row["sparsity"] == pytest.approx(4 / 24) and row["multiply_adds"] == 24
-    assert row["skippable"] == pytest.approx(4 / 24)
-    assert sparsity.retrain(followed, task, PROTOCOL)["loss"] == sparsity.measure(followed.trained, *task[2:])["loss"]
+    amounts = (4, 7, 0)
+    rows = sparsity.retrain(followed, task, PROTOCOL, [partial(cut, amount=n) for n in amounts])
+    assert len(seen) == 3 and all(same(started, state(followed.initial)) for started in seen)
+    for row, amount in zip(rows, amounts):
+        alone = copy.deepcopy(followed.initial)
+        prune.l1_unstructured(alone[0], "weight", amount)
+        sparsity.train(alone, task, PROTOCOL, followed.seed)
+        expected = sparsity.measure(alone, task.X_test, task.y_test)
+        assert row["loss"] == pytest.approx(expected["loss"], rel=1e-4) and row["accuracy"] == expected["accuracy"]
+        assert row["sparsity"] == row["skippable"] == pytest.approx(amount / 24) and row["multiply_adds"] == 24
+
+
+def test_pruned_weights_stay_zero_while_the_others_learn(task):
+    model, mask = sparsity.draw(Small, 0), torch.eye(6)[:, :2]
+    before = state(model)
+    sparsity.train(model, task, PROTOCOL, 0, masks={"0.weight": mask})
+    assert (model[0].weight[mask == 0] == 0).all()
+    assert (model[0].weight != before["0.weight"])[mask == 1].all()
 
 
 def test_rows_of_a_comparison(task, followed):
