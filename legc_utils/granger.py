@@ -235,12 +235,14 @@ def _eliminated(y, series, wanted):
     return found
 
 
+@njit(cache=True)
 def _longest_run(x):
     """Length of the longest run of one value in each column of x (T, n): int (n,)."""
-    run = longest = np.ones(x.shape[1], int)
-    for same in x[1:] == x[:-1]:
-        run = np.where(same, run + 1, 1)
-        longest = np.maximum(longest, run)
+    run, longest = np.ones(x.shape[1], np.int64), np.ones(x.shape[1], np.int64)
+    for t in range(1, len(x)):
+        for i in range(x.shape[1]):
+            run[i] = run[i] + 1 if x[t, i] == x[t - 1, i] else 1
+            longest[i] = max(longest[i], run[i])
     return longest
 
 
@@ -335,6 +337,8 @@ def _survival(test, lags, n_obs, ratio):
             return special.fdtrc(lags, dof, ratio / lags * dof)
 
     threads = get_num_threads()
+    if threads == 1:
+        return p(ratio)
     with ThreadPoolExecutor(threads) as pool:
         return np.hstack(list(pool.map(p, np.array_split(ratio, threads, axis=1))))
 
@@ -355,12 +359,33 @@ def check_lag(max_lag, n_windows, difference=False):
     return max_lag
 
 
+def _nested(*columns):
+    """Regressions of the last of columns (…, rows) on the first 0, 1, … others, by the R of their QR.
+
+    Returns R (…, k, k), the sums of squares left (…, k), and whether all is far from degenerate (…).
+    """
+    R = np.linalg.qr(np.stack(columns, axis=-1), mode="r")
+    own, norms = abs(np.diagonal(R, axis1=-2, axis2=-1)), np.linalg.norm(R, axis=-2)
+    left = np.cumsum(R[..., ::-1, -1] ** 2, axis=-1)[..., ::-1]
+    return R, left, ((own > 1e-6 * norms) & (own > 1e-9 * norms.max(axis=-1, keepdims=True))).all(axis=-1)
+
+
 def bic_lag(target, max_lag):
-    """The lag with the least BIC in the target's autoregression, at least 1: one lag, chosen without the series."""
+    """The lag with the least BIC in the target's autoregression, at least 1: one lag, chosen without the series.
+
+    As statsmodels' ar_select_order, which is asked where lags nearly determine each other.
+    """
+    target = _near_zero(np.asarray(target, dtype=np.float64))
+    n = len(target) - max_lag
+    if n > max_lag + 1:
+        lagged = (target[max_lag - k :][:n] for k in range(1, max_lag + 1))
+        _, left, sure = _nested(np.ones(n), *lagged, target[max_lag:])
+        if sure:
+            return max(1, int(np.argmin(n * np.log(left[1:]) + np.log(n) * np.arange(max_lag + 1))))
     from statsmodels.tsa.ar_model import ar_select_order
 
     with warnings.catch_warnings(action="ignore"):
-        lags = ar_select_order(_near_zero(target), max_lag, ic="bic").ar_lags
+        lags = ar_select_order(target, max_lag, ic="bic").ar_lags
     return max(lags) if lags else 1
 
 
@@ -368,7 +393,7 @@ def has_unit_root(values, alpha=0.05):
     """Whether the augmented Dickey–Fuller test keeps a unit root at level alpha. Constant or NaN values: False.
 
     values (n,), or (n, n_series) for an answer each: bool (n_series,). As statsmodels' adfuller, which is asked where
-    lags nearly determine each other, decides; many series at once take a fiftieth of its time.
+    lags nearly determine each other; many series at once take a fiftieth of its time.
     """
     from statsmodels.tsa.adfvalues import mackinnonp
     from statsmodels.tsa.stattools import adfuller
@@ -382,16 +407,16 @@ def has_unit_root(values, alpha=0.05):
         x = _near_zero(series[part])
         best, stat, sure = np.zeros(len(x), int), np.full(len(x), np.nan), np.zeros(len(x), bool)
         if most >= 0:
-            R, sure = _adf_triangles(x, most)
-            left = np.cumsum(R[:, ::-1, -1] ** 2, axis=1)[:, ::-1]  # sums of squares, by number of columns
+            level, *past, step = _adf_columns(x, most)
+            _, left, sure = _nested(np.ones_like(step), level, *past, step)
             with np.errstate(divide="ignore"):  # a perfect fit
-                fits = (len(values) - 1 - most) * np.log(left[:, 2:])
+                fits = step.shape[1] * np.log(left[:, 2:])
             best = np.argmin(fits + 2 * np.arange(most + 1), axis=1)  # AIC
         for lags in np.unique(best[sure]):
             at = np.flatnonzero(sure & (best == lags))
-            R, sure[at] = _adf_triangles(x[at], lags, level_last=True)
-            dof = len(values) - 1 - lags - R.shape[1] + 1
-            stat[at] = R[:, -2, -1] * np.sign(R[:, -2, -2]) / abs(R[:, -1, -1]) * dof**0.5
+            level, *past, step = _adf_columns(x[at], lags)
+            R, left, sure[at] = _nested(np.ones_like(step), *past, level, step)
+            stat[at] = R[:, -2, -1] * np.sign(R[:, -2, -2]) * np.sqrt((step.shape[1] - lags - 2) / left[:, -1])
         ranked = np.sort(stat[sure])
         least = bisect_left(ranked, alpha, key=mackinnonp)  # a greater statistic has a greater p-value
         found[part[sure]] = stat[sure] >= np.append(ranked, np.inf)[least]
@@ -400,17 +425,10 @@ def has_unit_root(values, alpha=0.05):
     return found if values.ndim > 1 else found[0]
 
 
-def _adf_triangles(x, lags, level_last=False):
-    """R of the QR of (1, level, lagged steps, step) of each series x (n, T), or with the level behind the lags.
-
-    Returns (n, lags + 3, lags + 3) and whether a regression of the step on the rest is far from degenerate.
-    """
-    step, level = np.diff(x), x[:, lags:-1]
-    past = [step[:, lags - k : step.shape[1] - k] for k in range(1, lags + 1)]
-    columns = [np.ones_like(level), *past, level] if level_last else [np.ones_like(level), level, *past]
-    R = np.linalg.qr(np.stack([*columns, step[:, lags:]], axis=-1), mode="r")
-    own, norms = abs(np.diagonal(R, axis1=1, axis2=2)), np.linalg.norm(R, axis=1)
-    return R, (own > 1e-6 * norms).all(axis=1) & (own[:, :-1] > 1e-9 * norms.max(axis=1, keepdims=True)).all(axis=1)
+def _adf_columns(x, lags):
+    """Level, lagged steps and step of series x (n, T)."""
+    step, rows = np.diff(x), x.shape[1] - 1 - lags
+    return [x[:, lags:-1], *(step[:, lags - k :][:, :rows] for k in range(1, lags + 1)), step[:, lags:]]
 
 
 def protocol_pvalues(target, series, protocol, max_lag):

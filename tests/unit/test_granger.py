@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
+from statsmodels.tsa.ar_model import ar_select_order
 from statsmodels.tsa.stattools import adfuller, grangercausalitytests
 
 from legc_utils import granger, protocols
@@ -265,6 +266,19 @@ def autoregression(coefficients, n, seed):
 def test_bic_finds_the_order_of_an_autoregression(seed):
     assert granger.bic_lag(autoregression([0.7], 150, seed), 8) == 1
     assert granger.bic_lag(autoregression([0.3, -0.4, 0.6], 300, seed), 8) in (3, 4)
+
+
+@pytest.mark.parametrize("n", [30, 151])
+def test_bic_lags_equal_statsmodels(n):
+    rng = np.random.default_rng(n)
+    found, expected = [], []
+    for target in [make(target_of("shares", n, rng), rng) for make in SERIES.values()] * 3:
+        if np.ptp(target) > 0 and abs(target.mean()) < 1e9:
+            with warnings.catch_warnings(action="ignore"):
+                lags = ar_select_order(target, 7, ic="bic").ar_lags
+            expected.append(max(lags) if lags else 1)
+            found.append(granger.bic_lag(target, 7))
+    assert found == expected and len(set(found)) > 3
 
 
 def test_bic_lag_is_at_least_1_for_noise_and_constants():
