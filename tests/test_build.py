@@ -142,8 +142,8 @@ def test_a_page_ends_with_the_process_that_started_it(tmp_path, start):
     assert not (tmp_path / "out").exists()
 
 
-LOOKS = """import os, sys, warnings
-print(os.getpid(), "torch" in sys.modules, hasattr(sys, "{name}"), len(os.listdir("/proc/self/task")) < 20)
+LOOKS = """import os, sys
+print(os.getpid(), "torch" in sys.modules, hasattr(sys, "{name}"), "book/build" in " ".join(sys.path))
 sys.{name} = sys.{other} = 1
 import numpy
 print(numpy.random.random(), os.environ["MKL_CBWR"])
@@ -156,10 +156,10 @@ def test_pages_of_a_build_start_warm_and_share_nothing(tmp_path):
     folder = workflow.checkout(tmp_path, looks, {"notebook": PAGES[1], "dataset": "iris"})
     code, said = finish(build(folder, PAGES))
     assert code == 0, said
-    assert "0 of 2 pages, about" in said and "2 of 2 pages" in said
+    assert "0 of 2 pages, about" in said
     outputs = [page.cells[-1].outputs[0].text.split() for page in pages(folder)]
-    assert {(warm, leaked, lean, bits) for _, warm, leaked, lean, _, bits in outputs} == {
-        ("True", "False", "True", "COMPATIBLE")
+    assert {(warm, leaked, builds, bits) for _, warm, leaked, builds, _, bits in outputs} == {
+        ("True", "False", "False", "COMPATIBLE")
     }
     assert len({pid for pid, *_ in outputs}) == len({draw for *_, draw, _ in outputs}) == 2
     assert not (folder / EXECUTED / "log/warm.log").read_text()
