@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from legc_utils import protocols, training
-from study import maps
+from study import maps, networks
 
 
 def protocol(**changes):
@@ -97,7 +97,7 @@ def test_derivatives_of_training_are_those_of_torch(learnable, output, loss, ful
     targets = torch.as_tensor(training.one_hot(split.y_train, layers[-1]))[now]
 
     def total(s):
-        out = training.forward(s[:, :n_weights], s[:, n_weights:], split.X_train[now], layers, output)
+        out = networks.forward(s[:, :n_weights], s[:, n_weights:], split.X_train[now], layers, output)
         error = (out - targets).square()
         return (error.mean(-1) if loss == "mean" else error.sum(-1)).mean(-1).sum()
 
