@@ -65,6 +65,7 @@ def main(arguments=None):
     save("limits", shares)
     save("stages", stages)
     save("recorder", recorder.resnet(options.quick))
+    save("recorder_sizes", recorder.by_size(options.quick))
     save("constants", recorder.constants(options.quick))
     save("first_call", limits.first_calls(options.quick))
     equal, lines = verdict(table)
