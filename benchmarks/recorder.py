@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from legc_utils import datasets, granger, protocols
+from legc_utils import datasets, granger, lyapunov, protocols
 from legc_utils.recorder import LEGCRecorder, bytes_per_weight
 from study import networks, sparsity
 
@@ -17,9 +17,10 @@ N_WEIGHTS, REPEATS = 20_000, 5  # for the constants
 
 
 def _seconds(run):
-    start = time.perf_counter()
+    """Of the processor, which on one thread are those of the clock, but for what other processes take."""
+    start = time.process_time()
     run()
-    return time.perf_counter() - start
+    return time.process_time() - start
 
 
 @contextmanager
@@ -65,6 +66,32 @@ def resnet(quick=False):
         recorded_ms=recorded, ratio=np.median([b / a for a, b in turns]), measured=held / recorder.n_weights,
         modelled=bytes_per_weight(protocol.window, recorder.n_windows),
     )])  # fmt: skip
+
+
+@one_thread()
+def by_size(quick=False):
+    """What a step costs for 10⁵, 10⁶ and 10⁷ weights in windows of 20: one row a size.
+
+    Columns: weights, window; ms of one core for a step that copies, for one that also ends a window, and for each step
+    on the average of a window; sgd_ms of the update of plain SGD alone; mb held after three windows.
+    """
+    rows = []
+    for n in (10**3, 10**4) if quick else (10**5, 10**6, 10**7):
+        layer = torch.nn.Linear(n // 100, 100, bias=False)
+        layer.weight.grad = 0.01 * torch.randn_like(layer.weight)
+        optimizer, recorder = torch.optim.SGD(layer.parameters(), lr=0.1), LEGCRecorder(layer, window=20)
+        spent = {True: [], False: [], "sgd": []}
+        while recorder.n_windows < 3:
+            before, seconds = recorder.n_windows, _seconds(recorder.step)
+            spent[recorder.n_windows > before].append(seconds)
+            layer.weight.grad.neg_().mul_(0.99)  # or weights would move along a line
+            spent["sgd"].append(_seconds(optimizer.step))
+        copy, ending, sgd = (1e3 * np.median(spent[kind]) for kind in (False, True, "sgd"))
+        stride = lyapunov.stride(recorder.window, recorder.overlap)
+        mean = (copy * (stride - 1) + ending) / stride
+        rows.append(dict(weights=n, window=recorder.window, copy_ms=copy, ending_ms=ending, mean_ms=mean, sgd_ms=sgd,
+                         mb=recorder.nbytes / 1e6))  # fmt: skip
+    return pd.DataFrame(rows)
 
 
 @one_thread()

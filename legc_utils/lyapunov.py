@@ -18,6 +18,7 @@ STATIC_RANGE = 1e-5  # LE_window.m: a window that moves less than this has LE 0
 _SHIFTS, _MOST_SHIFTS = 8, 16  # places in sorted order that are compared for all points together, at a time and in all
 _SMALL, _LARGE = 1e-137, 1e150  # squares of differences of numbers of such a size neither over- nor underflow
 _MANTISSA, _ONE = (1 << 52) - 1, 1023 << 52  # bits of a float64: its digits; the number 1
+_VECTORS = 16  # numbers that a loop takes at a time: arrays that are searched are padded with NaN to whole such parts
 _BLOCK = 32  # windows that share one work space; in a trajectory, columns that are copied together
 
 
@@ -75,20 +76,19 @@ def _sort_points(x, emb_dim, lag, space):
 @njit()
 def _squared_distances(points, times, shift, min_tsep, d):
     """d[p] from each point to the one `shift` places on; NaN where they coincide or are too close in time."""
-    n = times.size - shift
-    time_a, time_b = times[:n], times[shift:]
+    time_a, time_b = times, times[shift:]
     for k in range(len(points)):
-        a, b = points[k, :n], points[k, shift:]
-        for p in range(n):
+        a, b = points[k], points[k, shift:]
+        for p in range(d.size):
             d[p] = (d[p] if k else 0.0) + (b[p] - a[p]) ** 2
-    for p in range(n):
+    for p in range(d.size):
         d[p] = d[p] if (d[p] > 0.0) & (abs(time_b[p] - time_a[p]) > min_tsep) else np.nan
 
 
 @njit()
 def _keep_nearer(d, times, least, nearest):
     """Where d is nearer than `least`, or as near and later, it takes its place. No branches: whole vectors at once."""
-    for p in range(least.size):
+    for p in range(d.size):
         nearer = (d[p] < least[p]) | ((d[p] == least[p]) & (times[p] > nearest[p]))
         least[p] = d[p] if nearer else least[p]
         nearest[p] = times[p] if nearer else nearest[p]
@@ -102,19 +102,19 @@ def _find_neighbours(x, lag, min_tsep, space):
     these are compared for all points together; then each point's search goes on outwards for as long as the
     first coordinate alone is not too far. Returns how many places either way were compared for all points together.
     """
-    points, times, d, least, nearest = space.points, space.times, space.d, space.least, space.nearest
-    emb_dim, n = points.shape
+    points, n, emb_dim = space.points, space.times.size, len(space.points)
+    times, least, nearest, d = space.padded
     least[:], nearest[:] = np.inf, -1.0
     shifts, unsure = 0, n
     while unsure > n // 8 and shifts < min(_MOST_SHIFTS, n - 1):
         until = min(shifts + _SHIFTS, n - 1)
         for shift in range(shifts + 1, until + 1):
             _squared_distances(points, times, shift, min_tsep, d)
-            _keep_nearer(d, times[shift:], least[: n - shift], nearest[: n - shift])
+            _keep_nearer(d, times[shift:], least, nearest)
             _keep_nearer(d, times, least[shift:], nearest[shift:])
         shifts, unsure = until, 0
         a, b, least_a, least_b = points[0], points[0, until + 1 :], least, least[until + 1 :]
-        for p in range(n - until - 1):
+        for p in range(d.size):
             gap = (b[p] - a[p]) ** 2
             unsure += (gap <= least_a[p]) + (gap <= least_b[p])
     for p in range(n):
@@ -175,15 +175,17 @@ def _mean_log(squares, mantissas):
     return 0.5 * (total + exponent * np.log(2.0)) / count if count else np.nan
 
 
-_WorkSpace = namedtuple("_WorkSpace", "points times d least nearest mantissas bucket start")
+_WorkSpace = namedtuple("_WorkSpace", "points times d least nearest mantissas bucket start padded")
 
 
 @njit()
 def _work_space(n_ref, emb_dim):
     """Arrays for one window at a time; integers are kept as float64 where they share vectors with distances."""
-    rows = np.empty((5, n_ref))
-    bucket, start = np.empty(n_ref, np.uint32), np.empty(2 * n_ref, np.uint32)
-    return _WorkSpace(np.empty((emb_dim, n_ref)), rows[0], rows[1], rows[2], rows[3], rows[4], bucket, start)
+    width = (n_ref + _VECTORS - 1) // _VECTORS * _VECTORS
+    rows = np.full((5 + emb_dim, width + _MOST_SHIFTS + 1), np.nan)
+    times, least, nearest, d = padded = rows[0], rows[1], rows[2], rows[3, :width]
+    bucket, start, n = np.empty(n_ref, np.uint32), np.empty(2 * n_ref, np.uint32), n_ref
+    return _WorkSpace(rows[5:], times[:n], d[:n], least[:n], nearest[:n], rows[4, :n], bucket, start, padded)
 
 
 @njit()

@@ -52,6 +52,7 @@ def test_recording_takes_the_memory_that_its_cost_model_says(tables):
     resnet = tables["recorder"].iloc[0]
     assert resnet.weights > 10_000 and resnet.windows > 0
     assert resnet.measured == pytest.approx(resnet.modelled, rel=0.2)
+    assert (tables["recorder_sizes"] > 0).all(axis=None) and len(tables["recorder_sizes"]) > 1
     assert (tables["constants"] > 0).all(axis=None) and len(tables["constants"]) > 1
 
 
