@@ -21,6 +21,7 @@ from study import networks, operations, results, texts
 from study.randomness import derived_seed
 
 RANKINGS = ("LEGC", "magnitude", "random")
+SCORES = ("accuracy", "loss")  # of `measure`
 MOST_UNITS = 0.8  # of a layer: beyond that narrow layers would lose all
 COST_STEPS = 110  # of training, when costs are compared: an epoch of the images, and a few windows
 TOGETHER = 20  # networks that train side by side at most, for the sake of memory
@@ -386,7 +387,8 @@ def compare(followed, task, protocol, sparsities, draws=1):
         found += retrain(followed, task, protocol, cuts[k : k + TOGETHER])
     dense = dict(by="weights", kind="dense", method="dense", target=0.0, draw=0)
     dense |= count(followed.trained, task, p) | measure(followed.trained, task.X_test, task.y_test)
-    return pd.DataFrame([dense, *(row | f for row, f in zip(rows, found))]).assign(seed=followed.seed)
+    table = pd.DataFrame([dense, *(row | f for row, f in zip(rows, found))]).assign(seed=followed.seed)
+    return table[["by", "kind", "method", "target", "draw", "seed", "sparsity", *SCORES, "multiply_adds", "skippable"]]
 
 
 def advantages(rows):
