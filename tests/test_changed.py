@@ -23,7 +23,7 @@ FILES = {
     "book/study/nulls.py": 'TABLE = "nulls.csv"\n',
     "book/nulls.csv": "a\n",
     "book/build/stage.py": "from study import maps\n",
-    "book/seconds.csv": "page,seconds\n01_a/x-published,9\n01_a/y-published,8\n02_b/x-published,3\n03_c/x-published,1\n",
+    "book/seconds.csv": "page,seconds\n01_a/x-published,9\n01_a/y-published,8\n02_b/x,3\n03_c/x,1\n",
     "Makefile": "",
     "LICENSE": "",
     "requirements.txt": "",

@@ -38,7 +38,9 @@ from study import claims, results
 def project(tmp_path, monkeypatch):
     """A copy of all code behind pages, as the present folder."""
     for name in ("legc_utils", "book", "notebooks"):
-        shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("executed", "__pycache__"))
+        shutil.copytree(
+            ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("executed", "results", "__pycache__")
+        )
     shutil.copy(ROOT / "requirements.txt", tmp_path)
     (tmp_path / "book/page.md").write_text(PAGE)
     monkeypatch.chdir(tmp_path)
