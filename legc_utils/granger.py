@@ -18,7 +18,7 @@ from legc_utils.protocols import check, check_finite, numbers
 
 _BLOCK = 64  # series worked on together: long enough for vector code to pay, short enough for the cache
 _CONDITION = 1e-4  # below this share of independent variance, sums of products are not trusted
-_NEAR = dict.fromkeys(("ssr_chi2test", "ssr_ftest", "lrtest"), 1e-20) | {"params_ftest": 1e-7}  # it inverts twice
+_NEAR = dict.fromkeys(("ssr_chi2test", "ssr_ftest", "lrtest"), 1e-14) | {"params_ftest": 1e-7}  # it inverts twice
 _FAR = 5e-7  # values that spread over less than this share of their mean are far from zero
 
 
@@ -157,85 +157,6 @@ def _restricted(y, L):
     return roots, targets, rss, tss, safe
 
 
-@njit()
-def _plus(a, a_rest, b, b_rest):
-    """a + b of numbers of 32 digits, each a float64 and the rest that it leaves (Dekker 1971; so is `_times`)."""
-    s = a + b
-    part = s - a
-    rest = (a - (s - part)) + (b - part) + a_rest + b_rest
-    return s + rest, rest - ((s + rest) - s)
-
-
-@njit()
-def _times(a, a_rest, b, b_rest):
-    p, high_a, high_b = a * b, 134217729.0 * a, 134217729.0 * b
-    high_a, high_b = high_a - (high_a - a), high_b - (high_b - b)  # the upper half of the digits of each
-    low_a, low_b = a - high_a, b - high_b
-    rest = (high_a * high_b - p) + high_a * low_b + low_a * high_b + low_a * low_b + (a * b_rest + a_rest * b)
-    return p + rest, rest - ((p + rest) - p)
-
-
-@njit()
-def _running_sums(z, w, L, sums):
-    """sums[:, d + L, s + 1] = Σ z(u) · w(u − d) over u ≤ s, where w reaches, and its rest; sums (2, 2L + 1, T + 1)."""
-    for d in range(-L, L + 1):
-        sums[:, d + L, 0] = 0.0
-        for u in range(len(z)):
-            product, rest = _times(z[u], 0.0, w[u - d], 0.0) if 0 <= u - d < len(w) else (0.0, 0.0)
-            sum_rest = _plus(sums[0, d + L, u], sums[1, d + L, u], product, rest)
-            sums[0, d + L, u + 1], sums[1, d + L, u + 1] = sum_rest
-
-
-@njit()
-def _eliminated(y, series, wanted):
-    """As `_explained` and `_restricted`, for lags that nearly determine each other: normal equations of 32 digits.
-
-    y (T,), series (T, n); wanted (L, n) bool, the lags to look at. Returns, each (L, n): the explained, the residual
-    and the total sum of squares, and the least pivot as a share of their sum before.
-    """
-    (L, n), T = wanted.shape, len(y)
-    found, ones = np.full((4, L, n), np.nan), np.ones(T)
-    sums = np.empty((3, 3, 2, 2 * L + 1, T + 1))  # of series of kind 0 (a constant), 1 (the target), 2 (the series)
-    _running_sums(y, ones, L, sums[1, 0])
-    _running_sums(y, y, L, sums[1, 1])
-    _running_sums(ones, ones, L, sums[0, 0])
-    for i in range(n):
-        x = series[:, i].copy()
-        _running_sums(x, ones, L, sums[2, 0])
-        _running_sums(x, y, L, sums[2, 1])
-        _running_sums(x, x, L, sums[2, 2])
-        for p in np.flatnonzero(wanted[:, i]) + 1:
-            m = 2 * p + 1  # columns: 1, own lags, the series' lags, and the target, of which the rest is left
-            lag = np.array([0, *range(1, p + 1), *range(1, p + 1), 0])
-            kind = np.array([0] + [1] * p + [2] * p + [1])
-            G, R = np.empty((m + 1, m + 1)), np.empty((m + 1, m + 1))
-            for j in range(m + 1):
-                for k in range(j, m + 1):
-                    a, b = (j, k) if kind[j] > kind[k] else (k, j)
-                    s = sums[kind[a], kind[b], :, lag[b] - lag[a] + L]
-                    last, first = T - lag[a], p - lag[a]
-                    G[j, k], R[j, k] = _plus(s[0, last], s[1, last], -s[0, first], -s[1, first])
-            trace, least = np.trace(G) - G[m, m], np.inf
-            for q in range(m):
-                if q == 1:
-                    found[2, p - 1, i] = G[m, m]
-                if q == p + 1:
-                    alone, alone_rest = G[m, m], R[m, m]
-                least = min(least, G[q, q])
-                for j in range(q + 1, m + 1):
-                    f = G[q, j] / G[q, q]
-                    r, r_rest = _times(-f, 0.0, G[q, q], R[q, q])
-                    r, _ = _plus(G[q, j], R[q, j], r, r_rest)
-                    f, f_rest = -f, -r / G[q, q]
-                    for k in range(j, m + 1):
-                        r, r_rest = _times(f, f_rest, G[q, k], R[q, k])
-                        G[j, k], R[j, k] = _plus(G[j, k], R[j, k], r, r_rest)
-            found[0, p - 1, i], _ = _plus(alone, alone_rest, -G[m, m], -R[m, m])
-            found[1, p - 1, i], found[3, p - 1, i] = G[m, m], least / trace
-    return found
-
-
-@njit(cache=True)
 def _longest_run(x):
     """Length of the longest run of one value in each column of x (T, n): int (n,)."""
     run, longest = np.ones(x.shape[1], np.int64), np.ones(x.shape[1], np.int64)
@@ -309,18 +230,13 @@ def granger_pvalues(target, series, max_lag=14, test="ssr_chi2test"):
         trusted = safe[:, None] & even & (pivots > _CONDITION) & usual
         varied = np.maximum(_longest_run(series[:-1]), _longest_run(target[:, None])) < n_obs  # no column is constant
         open_ = np.isfinite(mean) & varied & ~trusted
-        some = np.flatnonzero(open_.any(axis=0))
-        near = series[:, some] - far[some] * mean[some]
-        explained, joint, tss, share = _eliminated(target, near, open_[:, some])
-        # where statsmodels itself blurs what is asked: the square of rounding, magnified by the condition of the lags
-        blur = np.square(np.finfo(float).eps * 10) / share * np.sum(target**2)
-        sure = (share > _NEAR[test]) & (T * blur < 1e-9 * joint) & (joint > 1e-12 * tss)
-        again = explained / joint
-        sure &= (again > 1e-12) | (lags > 1)
-    ratio[:, some] = np.where(sure, again, ratio[:, some])
+        for lag in range(1, L + 1):
+            near = np.flatnonzero(open_[lag - 1])
+            ratio[lag - 1, near], sure = _near_degenerate(target, series[:, near] - far[near] * mean[near], lag, test)
+            open_[lag - 1, near] = ~sure
     pvalues[:L] = np.where(np.isfinite(mean) & varied, _survival(test, lags, n_obs, ratio), np.nan)
-    for row, i in np.argwhere(open_[:, some] & ~sure):
-        pvalues[row, some[i]] = _by_statsmodels(target, near[:, i], row + 1, test)
+    for row, i in np.argwhere(open_):
+        pvalues[row, i] = _by_statsmodels(target, series[:, i] - far[i] * mean[i], row + 1, test)
     return pvalues
 
 
@@ -368,6 +284,23 @@ def _nested(*columns):
     own, norms = abs(np.diagonal(R, axis1=-2, axis2=-1)), np.linalg.norm(R, axis=-2)
     left = np.cumsum(R[..., ::-1, -1] ** 2, axis=-1)[..., ::-1]
     return R, left, ((own > 1e-6 * norms) & (own > 1e-9 * norms.max(axis=-1, keepdims=True))).all(axis=-1)
+
+
+def _near_degenerate(target, series, lag, test):
+    """Explained over unexplained sum of squares of each series (T, n), (n,), and whether that can be trusted.
+
+    By QR of the data themselves, which keeps twice the digits of sums of products.
+    """
+    lagged = lambda x: [x[..., lag - k : x.shape[-1] - k] for k in range(1, lag + 1)]
+    y = np.broadcast_to(target, series.T.shape)
+    R, left, _ = _nested(np.ones_like(y[:, lag:]), *lagged(y), *lagged(series.T), y[:, lag:])
+    explained, joint = np.sum(R[:, lag + 1 : -1, -1] ** 2, axis=1), left[:, -1]
+    pivots = np.diagonal(R, axis1=1, axis2=2)[:, :-1] ** 2
+    share = pivots.min(axis=1) / np.sum(R[:, :, :-1] ** 2, axis=(1, 2))
+    # where statsmodels itself blurs what is asked: the square of rounding, magnified by the condition of the lags
+    blur = len(target) * np.square(np.finfo(float).eps * 10) / share * np.sum(target**2)
+    sure = (share > _NEAR[test]) & (blur < 1e-9 * joint) & (joint > 1e-12 * left[:, 1])
+    return explained / joint, sure & (explained > 1e-12 * joint)
 
 
 def bic_lag(target, max_lag):

@@ -132,7 +132,7 @@ def plain_pvalue(e, series, lag):
 # %%
 error, exponents = full.target[:, 0], full.exponents[:, 0]
 lags = np.arange(1, full.horizon.max_lag + 1)
-varied = exponents[:, [exponents.std(axis=0).argmax()]]
+varied = exponents[:, [np.nanargmax(exponents.std(axis=0))]]
 plain = [plain_pvalue(error, varied[:, 0], lag) for lag in lags]
 compiled = granger.granger_pvalues(error, varied, lags[-1])[:, 0]
 print("the same numbers:", np.allclose(plain, compiled, rtol=0, atol=1e-8))

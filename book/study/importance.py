@@ -153,11 +153,18 @@ def shap_importance(values, feature_names):
 
 
 def importance_agreement(one, other, top=3):
-    """How alike two importances (Series by feature) are: dict of spearman, kendall, top-k overlap (share)."""
+    """How alike two importances (Series by feature) are: dict of spearman, kendall, top-k overlap (share).
+
+    A network that hears none of its features has no order of them, which agrees with no other: 0. Nor is a feature that
+    is not heard among the top.
+    """
     other = other[one.index]
     k = min(top, len(one))
+    first, second = (set(values[values != 0].nlargest(k).index) for values in (one, other))
+    if not (first and second):
+        return {"spearman": 0.0, "kendall": 0.0, f"top{top}": 0.0}
     return {
         "spearman": stats.spearmanr(one, other).statistic,
         "kendall": stats.kendalltau(one, other).statistic,
-        f"top{top}": len(set(one.nlargest(k).index) & set(other.nlargest(k).index)) / k,
+        f"top{top}": len(first & second) / k,
     }

@@ -1,6 +1,7 @@
 """Importance of features against what defines Shapley values, and how far two importances agree."""
 
 import numpy as np
+import pandas as pd
 import pytest
 import shap
 import torch
@@ -114,3 +115,19 @@ def test_an_ensemble_with_huge_weights_equals_its_networks():
     network = networks.mlp(runs.final_weights[0], runs.final_biases[0], runs.layers)
     np.testing.assert_allclose(found, importance.shap_values(network, split.X_train, split.X_test[:4]), atol=1e-10)
     assert np.abs(found).max() > 0.1
+
+
+def test_an_emptied_network_agrees_with_none_and_unheard_features_share_their_rank():
+    heard = pd.Series([0.4, 0.3, 0.2, 0.1], list("abcd"))
+    assert importance.importance_agreement(heard, 0 * heard) == {"spearman": 0, "kendall": 0, "top3": 0}
+    found = importance.importance_agreement(heard, pd.Series([0, 0, 0.5, 0.6], list("abcd")))
+    assert found["top3"] == 1 / 3 and np.isclose(found["spearman"], -0.9486833)
+
+
+def test_values_of_an_ensemble_are_exactly_nothing_where_no_path_leads():
+    split = datasets.load("iris")
+    masks = np.ones((1, 2, 4 * 3 + 3 * 3), bool)
+    masks[:, 0], masks[:, 1, [1, 5, 9]] = False, False  # an empty network, and one that does not see input 1
+    runs = training.train_ensemble(split, 3, [0], masks=masks, epochs=1)
+    empty, blind = importance.ensemble_shap_values(runs, split.X_train, split.X_test[:4])
+    assert (empty == 0).all() and (blind[:, 1] == 0).all() and (blind[:, [0, 2, 3]] != 0).all()

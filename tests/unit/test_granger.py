@@ -88,6 +88,7 @@ SERIES = {
     "wave": lambda y, rng: np.sin(np.arange(len(y)) / 7),
 }
 NEAR = [*SERIES][-8:-2]  # their lags are independent of each other, if only just
+NEAR.remove("target + 1e-7 noise")  # here statsmodels' own rounding shows
 
 
 @pytest.mark.parametrize("kind", ["noise", "walk", "shares", "plateaus"])
