@@ -1,4 +1,4 @@
-# make book · make pdf · make test · make test-slow · make bench · make notebooks · make reference · make sweep · make sensitivity · make cluster-test · make cluster-bench · make lint · make lock     (each sets up .venv itself)
+# make book · make pdf · make check · make test · make test-slow · make bench · make notebooks · make reference · make sweep · make sensitivity · make cluster-test · make cluster-bench · make lint · make lock     (each sets up .venv itself)
 
 # PYTHON names the Python 3.11 that .venv is made with; without it, it is the first on PATH
 PROFILE ?= paper
@@ -21,7 +21,7 @@ ifneq (,$(findstring :,$(CURDIR)))
 $(error $(CURDIR) has a colon, which separates folders in PATH: move the checkout)
 endif
 
-.PHONY: anew book pdf test test-slow bench notebooks reference sweep sensitivity cluster-test cluster-bench lint lock install chromium clean
+.PHONY: anew book pdf check test test-slow bench notebooks reference sweep sensitivity cluster-test cluster-bench lint lock install chromium clean
 
 book: install
 	@$(RUN) -m legc_utils.datasets
@@ -37,17 +37,24 @@ pdf: book chromium
 
 # One thread a process: two processes share two cores, and threads that wait for each other cost more than they give.
 # Numba's count as well: its threads are OpenMP's, and so torch's.
-test test-slow notebooks: export OMP_NUM_THREADS = 1
-test test-slow notebooks: export NUMBA_NUM_THREADS = 1
-test: install chromium lint
-	$(RUN) -m pytest -n 2 --dist loadfile tests --ignore tests/test_book.py
-	$(RUN) -m pytest -n 2 --doctest-modules --doctest-glob=README.md legc_utils book/study README.md
-	$(RUN) -m pytest -n 2 --dist loadfile --nbval --nbval-cell-timeout 600 notebooks
-	$(RUN) -m pytest tests/test_book.py
+check test test-slow notebooks: export OMP_NUM_THREADS = 1
+check test test-slow notebooks: export NUMBA_NUM_THREADS = 1
+# Each file by one worker, in the order that is given: what takes longest begins first
+PYTEST := $(RUN) -m pytest -n 2 --dist loadfile --no-loadscope-reorder --nbval-cell-timeout 600
 
-# Builds and sweeps that are killed many times over; half an hour
+# Before a commit, a minute and a half at most: the tests of what changed, and one notebook
+check: install lint
+	@what=$$($(RUN) book/build/changed.py) && echo "$$what" && $(PYTEST) -m 'not slow and not whole' --nbval $$what
+
+# Everything but what takes many minutes, in one go, in which the browser's tests wait for the quick book
+test: install chromium lint
+	$(PYTEST) --doctest-modules --doctest-glob=README.md --nbval \
+	 tests/test_book.py notebooks/05_baselines.ipynb tests/test_*.py tests legc_utils book/study README.md
+
+# Builds and sweeps that are killed many times over, every notebook by nbval, what else tests leave out; half an hour
 test-slow: install
-	$(RUN) -m pytest -m slow tests
+	$(PYTEST) -m slow tests
+	$(PYTEST) --nbval notebooks
 
 # The core against its peers, on this machine; writes benchmarks/results, which the page "Performance" shows
 bench: install

@@ -9,8 +9,9 @@ import pandas as pd
 import pytest
 
 from benchmarks import __main__ as command
-from benchmarks import memory, scaling
+from benchmarks import compare, memory, scaling
 
+pytestmark = pytest.mark.whole
 ROOT = Path(__file__).parent.parent
 
 
@@ -26,8 +27,8 @@ def tables(tmp_path_factory):
     return {path.stem: pd.read_csv(path) for path in out.glob("*.csv")}
 
 
-def test_every_part_is_compared_with_every_peer_and_agrees(tables):
-    table = tables["compare"]
+def test_every_part_is_compared_with_every_peer_and_agrees():
+    table = compare.compare(quick=True)
     parts = table.task.str.split(",").str[0].value_counts()
     assert parts.to_dict() == {"LE": 6, "Granger": 2, "training": 8}
     assert (table.difference <= table.tolerance).all()
@@ -35,6 +36,7 @@ def test_every_part_is_compared_with_every_peer_and_agrees(tables):
     assert (table[["ours_us", "peer_us", "ratio"]] > 0).all(axis=None)
 
 
+@pytest.mark.slow
 def test_a_run_writes_what_the_page_reads(tables):
     page = (ROOT / "book/performance.md").read_text()
     wanted = {line.split('read("')[1].split('"')[0] for line in page.splitlines() if 'read("' in line}
@@ -42,12 +44,14 @@ def test_a_run_writes_what_the_page_reads(tables):
     assert {path.stem for path in (ROOT / "benchmarks/results").glob("*.csv")} == set(tables)
 
 
+@pytest.mark.slow
 def test_shares_of_the_time_add_up(tables):
     whole = tables["stages"].groupby("part").percent.sum()
     np.testing.assert_allclose(whole, 100, atol=1e-3)
     assert ((tables["limits"].peak_percent > 0) & (tables["limits"].peak_percent < 100)).all()
 
 
+@pytest.mark.slow
 def test_recording_takes_the_memory_that_its_cost_model_says(tables):
     resnet = tables["recorder"].iloc[0]
     assert resnet.weights > 10_000 and resnet.windows > 0

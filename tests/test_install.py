@@ -11,6 +11,7 @@ import pytest
 
 from legc_utils import datasets
 
+pytestmark = pytest.mark.whole
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT / "book/build"))
 import environment  # noqa: E402

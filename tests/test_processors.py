@@ -9,7 +9,10 @@ import pytest
 
 from study import portable
 
-pytestmark = pytest.mark.skipif(not portable.supported(), reason="other processors than x86-64 with AVX2 differ")
+pytestmark = [
+    pytest.mark.skipif(not portable.supported(), reason="other processors than x86-64 with AVX2 differ"),
+    pytest.mark.whole,
+]
 ROOT = Path(__file__).parent.parent
 # What makes the libraries choose as they would on that processor
 PROCESSORS = {
@@ -83,11 +86,15 @@ def here():
     return trained(settled=True)
 
 
-@pytest.mark.parametrize("processor", PROCESSORS)
+EVERY = [pytest.param(name, marks=pytest.mark.slow) if "without" in name else name for name in PROCESSORS]
+
+
+@pytest.mark.parametrize("processor", EVERY)
 def test_networks_end_in_the_same_bits(here, processor):
     assert len(here) == 6 and trained(settled=True, **PROCESSORS[processor]) == here
 
 
+@pytest.mark.slow
 def test_without_the_settings_they_do_not():
     """Or the test above would tell nothing."""
     one, other = (trained(settled=False, **given) for given in ({}, PROCESSORS["with SSE4 alone"]))

@@ -66,6 +66,7 @@ def runs(folder):
     return (folder / "ran.txt").read_text().split("\n")[:-1]
 
 
+@pytest.mark.whole
 def test_a_sweep_that_is_killed_goes_on_and_ends_with_the_same_bytes(tmp_path):
     levels = {"overlap": [0.1, 0.5], "alpha": [0.01, 0.05, 0.1, 0.4]}
     killed, quiet = checkout(tmp_path / "killed's é", **levels), checkout(tmp_path / "quiet", **levels)
@@ -98,6 +99,7 @@ def test_a_sweep_that_is_killed_goes_on_and_ends_with_the_same_bytes(tmp_path):
     assert len(table) == 40 and set(table.status) == {"done"} and table.job.nunique() == 8
 
 
+@pytest.mark.whole
 def test_a_failing_point_is_told_and_the_others_go_on(tmp_path):
     folder = checkout(tmp_path, overlap=0.1, alpha=[0.2, 0.05])
     code, said = finish(start(folder, "-s", "sweep.smk"))
@@ -110,6 +112,7 @@ def test_a_failing_point_is_told_and_the_others_go_on(tmp_path):
     assert json.loads((folder / "_build/sweep/specifications.json").read_text())["missing"] == [failed]
 
 
+@pytest.mark.whole
 def test_a_bad_grid_stops_the_command_before_anything_runs(tmp_path):
     folder = checkout(tmp_path, dataset=["iris3f", "irsi"])
     code, said = finish(start(folder, "-s", "sweep.smk"))
@@ -117,6 +120,7 @@ def test_a_bad_grid_stops_the_command_before_anything_runs(tmp_path):
     assert not (folder / "_build").exists() and not (folder / "ran.txt").exists()
 
 
+@pytest.mark.whole
 def test_the_command_for_a_cluster_plans_the_jobs(tmp_path):
     folder = checkout(tmp_path, alpha=[0.05, 0.1])
     page = (ROOT / "book/cluster.md").read_text()
@@ -195,6 +199,7 @@ def test_a_grid_is_every_combination_and_takes_the_notebooks_defaults():
     sweeps.check(points, "01_sdic")
 
 
+@pytest.mark.whole
 def test_a_real_chapter_leaves_one_whole_result_and_nothing_else(tmp_path, monkeypatch):
     monkeypatch.chdir(ROOT)
     result = tmp_path / "results/iris3f.csv"

@@ -34,6 +34,8 @@ class Kernel(multiprocessing.get_context("fork").Process):
 
         if "numpy" in sys.modules:
             sys.modules["numpy"].random.seed()  # or all forks would draw the same
+        if "pandas" in sys.modules:
+            sys.modules["pandas"].set_option("display.max_columns", 20)  # its own when a kernel imports it
         sys.path[:] = [folder for folder in sys.path if Path(folder) != Path(__file__).parent]
         sys.argv = ["ipykernel_launcher", *arguments]
         kernelapp.launch_new_instance(sys.argv[1:])

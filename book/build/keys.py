@@ -13,7 +13,7 @@ from legc_utils import datasets
 from study import texts
 
 LOCK = Path("requirements.txt")
-PACKAGES = {"legc_utils": Path("legc_utils"), "study": Path("book/study")}
+PACKAGES = {"legc_utils": Path("legc_utils"), "study": Path("book/study"), "benchmarks": Path("benchmarks")}
 DATA = (Path("book"), Path("legc_utils/data"))  # where the files are that modules read by name
 JUDGE = Path("book/study/claims.py")  # what a notebook computes does not depend on how it is judged
 
@@ -50,19 +50,29 @@ def code_behind(path):
     """
     judges = {JUDGE} if Path(path).suffix == ".ipynb" else set()
     cells = [cell.source for cell in jupytext.read(path).cells if cell.cell_type == "code"]
-    left, modules = _modules("\n".join(cells)), set()
+    return behind("\n".join(cells), judges)
+
+
+def behind(code, without=frozenset(), scripts=()):
+    """What `code_behind` says, of some Python: sorted paths.
+
+    without : set of paths, whose imports by another module do not count
+    scripts : folders of modules outside the packages that count too
+    """
+    left, modules = _modules(code, scripts), set()
     while left:
         module = left.pop()
         modules.add(module)
-        left |= _modules(module.read_text()) - modules - judges
+        left |= _modules(module.read_text(), scripts) - modules - without
     return sorted(modules | {file for module in modules for file in _data(module)})
 
 
-def _modules(code):
+def _modules(code, scripts):
     """Files of the project's modules that some code imports, each with its package's `__init__.py`."""
     found = set()
     for name in _read(code)[0]:
         package, *inner = name.split(".")  # of the first name behind the package only a file says if it is a module
+        found |= {Path(folder, f"{package}.py") for folder in scripts}
         if package in PACKAGES:
             found |= {PACKAGES[package] / f"{module}.py" for module in ["__init__", *inner[:1]]}
     return {file for file in found if file.exists()}

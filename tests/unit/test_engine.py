@@ -50,7 +50,9 @@ for name, (protocol, options) in kinds.items():
 """
 
 
-@pytest.mark.parametrize("processor", FEATURES)
+@pytest.mark.parametrize(
+    "processor", ["generic", *(pytest.param(p, marks=pytest.mark.whole) for p in list(FEATURES)[1:])]
+)
 def test_runs_end_in_the_same_bits_on_every_processor(processor):
     name, features = FEATURES[processor]
     has = binding.get_host_cpu_features()
