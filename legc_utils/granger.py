@@ -306,19 +306,20 @@ def granger_pvalues(target, series, max_lag=14, test="ssr_chi2test"):
         )
         usual = (joint > 1e-6 * tss[:, None]) & (ratio > 1e-12)  # neither a perfect fit nor a gain of nothing
         trusted = safe[:, None] & even & (pivots > _CONDITION) & usual
-        varied = np.maximum(_longest_run(series[:-1]), _longest_run(target[:, None])) < n_obs  # no column is constant
-        open_ = np.isfinite(mean) & varied & ~trusted
-        some = np.flatnonzero(open_.any(axis=0))
+        defined = np.isfinite(mean) & (_longest_run(target[:, None]) < n_obs)
+        some = np.flatnonzero((defined & ~trusted).any(axis=0))
         near = series[:, some] - far[some] * mean[some]
-        explained, joint, tss, share = _eliminated(target, near, open_[:, some])
+        defined[:, some] &= _longest_run(near[:-1]) < n_obs  # no lag is constant
+        asked = (defined & ~trusted)[:, some]
+        explained, joint, tss, share = _eliminated(target, near, asked)
         # where statsmodels itself blurs what is asked: the square of rounding, magnified by the condition of the lags
         blur = np.square(np.finfo(float).eps * 10) / share * np.sum(target**2)
         sure = (share > _NEAR[test]) & (T * blur < 1e-9 * joint) & (joint > 1e-12 * tss)
         again = explained / joint
         sure &= (again > 1e-12) | (lags > 1)
     ratio[:, some] = np.where(sure, again, ratio[:, some])
-    pvalues[:L] = np.where(np.isfinite(mean) & varied, _survival(test, lags, n_obs, ratio), np.nan)
-    for row, i in np.argwhere(open_[:, some] & ~sure):
+    pvalues[:L] = np.where(defined, _survival(test, lags, n_obs, ratio), np.nan)
+    for row, i in np.argwhere(asked & ~sure):
         pvalues[row, some[i]] = _by_statsmodels(target, near[:, i], row + 1, test)
     return pvalues
 
