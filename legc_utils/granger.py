@@ -157,6 +157,7 @@ def _restricted(y, L):
     return roots, targets, rss, tss, safe
 
 
+@njit()
 def _longest_run(x):
     """Length of the longest run of one value in each column of x (T, n): int (n,)."""
     run, longest = np.ones(x.shape[1], np.int64), np.ones(x.shape[1], np.int64)
@@ -228,15 +229,18 @@ def granger_pvalues(target, series, max_lag=14, test="ssr_chi2test"):
         )
         usual = (joint > 1e-6 * tss[:, None]) & (ratio > 1e-12)  # neither a perfect fit nor a gain of nothing
         trusted = safe[:, None] & even & (pivots > _CONDITION) & usual
-        varied = np.maximum(_longest_run(series[:-1]), _longest_run(target[:, None])) < n_obs  # no column is constant
-        open_ = np.isfinite(mean) & varied & ~trusted
-        for lag in range(1, L + 1):
-            near = np.flatnonzero(open_[lag - 1])
-            ratio[lag - 1, near], sure = _near_degenerate(target, series[:, near] - far[near] * mean[near], lag, test)
-            open_[lag - 1, near] = ~sure
-    pvalues[:L] = np.where(np.isfinite(mean) & varied, _survival(test, lags, n_obs, ratio), np.nan)
-    for row, i in np.argwhere(open_):
-        pvalues[row, i] = _by_statsmodels(target, series[:, i] - far[i] * mean[i], row + 1, test)
+        defined = np.isfinite(mean) & (_longest_run(target[:, None]) < n_obs)
+        some = np.flatnonzero((defined & ~trusted).any(axis=0))
+        near = series[:, some] - far[some] * mean[some]
+        defined[:, some] &= _longest_run(near[:-1]) < n_obs  # no lag is constant
+        asked = (defined & ~trusted)[:, some]
+        for lag in np.flatnonzero(asked.any(axis=1)) + 1:
+            at = np.flatnonzero(asked[lag - 1])
+            ratio[lag - 1, some[at]], sure = _near_degenerate(target, near[:, at], lag, test)
+            asked[lag - 1, at] = ~sure
+    pvalues[:L] = np.where(defined, _survival(test, lags, n_obs, ratio), np.nan)
+    for row, i in np.argwhere(asked):
+        pvalues[row, some[i]] = _by_statsmodels(target, near[:, i], row + 1, test)
     return pvalues
 
 
