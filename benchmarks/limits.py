@@ -52,7 +52,7 @@ def _sigmoids(x, n):
     total = 0.0
     for _ in range(n):
         for z in x:
-            total += 1.0 / (1.0 + engine._exp(-z))
+            total += 1.0 / (1.0 + engine.exp(-z))
     return total
 
 

@@ -21,7 +21,7 @@ _POWERS = tuple(1 / np.prod(np.arange(1.0, k + 1)) for k in range(13, -1, -1))  
 
 
 @njit(inline="always")
-def _exp(x):
+def exp(x):
     """e^x to 1e-16 of itself; of ±708 beyond them, where float64 ends. Cody & Waite (1980), chapter 6."""
     x = -708.0 if x < -708.0 else 708.0 if x > 708.0 else x
     shifted = x * _LOG2E + _ROUND
@@ -41,7 +41,7 @@ def _softmax(a, start, n, lanes):
         for k in range(first, start + n, lanes):
             most = max(most, a[k])
         for k in range(first, start + n, lanes):
-            a[k] = _exp(a[k] - most)
+            a[k] = exp(a[k] - most)
             total += a[k]
         for k in range(first, start + n, lanes):
             a[k] /= total
@@ -76,7 +76,7 @@ def _forward(w, b, X, batch, layers, lanes, softmax, a):
                 _softmax(a, z, n, lanes)
             else:
                 for k in range(z, z + n):
-                    a[k] = 1.0 / (1.0 + _exp(-a[k]))
+                    a[k] = 1.0 / (1.0 + exp(-a[k]))
             from_w, from_b = from_w + fan_in * n, from_b + n
         start += np.uint64(b.size)
 

@@ -12,6 +12,7 @@ from shap.utils import shapley_coefficients
 
 from legc_utils import training
 from legc_utils.compiling import njit
+from legc_utils.engine import exp
 from legc_utils.protocols import check_finite
 from study import networks, operations
 
@@ -115,7 +116,8 @@ def _mean_outputs(rows, background, W, b, V, c):
             for f in range(together.shape[1]):
                 if together[i, f] != 0.0:  # where the other has its number
                     parts[i, u] += together[i, f] * W[f, u]
-            parts[i, u] = np.exp(-parts[i, u])
+            for m in range(M):
+                parts[i, u, m] = exp(-parts[i, u, m])
     z = np.empty((outputs, M))
     for i in range(n):
         for k in range(n, len(parts)):
@@ -126,7 +128,7 @@ def _mean_outputs(rows, background, W, b, V, c):
                         z[o, m] += V[u, o, m] / (1.0 + parts[i, u, m] * parts[k, u, m])
             for o in range(outputs):
                 for m in range(M):
-                    found[i, o, m] += 1.0 / (1.0 + np.exp(-z[o, m]))
+                    found[i, o, m] += 1.0 / (1.0 + exp(-z[o, m]))
     return found / len(background)
 
 

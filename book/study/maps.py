@@ -7,6 +7,7 @@ import numpy as np
 import torch
 
 from legc_utils.compiling import njit
+from legc_utils.engine import exp
 from legc_utils.protocols import check, check_finite, is_whole
 from legc_utils.training import one_hot
 
@@ -213,12 +214,14 @@ def _derivatives(state, along, X, T, layers, softmax, share):
                             dz[m] += dw[at, m] * a[ao + j, m] + w[at, m] * da[ao + j, m]
                 if not softmax or layer < layers.size - 2:
                     for m in range(n):
-                        z[m] = 1.0 / (1.0 + np.exp(-z[m]))
+                        z[m] = 1.0 / (1.0 + exp(-z[m]))
                         dz[m] *= z[m] * (1.0 - z[m])
             wo, bo, ao = wo + fan_in * fan_out, bo + fan_out, an
         for m in range(n if softmax else 0):
             y, dy = a[end:, m], da[end:, m]
-            y[:] = np.exp(y - y.max())
+            y -= y.max()
+            for k in range(len(y)):
+                y[k] = exp(y[k])
             y /= y.sum()
             dy[:] = y * (dy - (y * dy).sum())
         for i in range(layers[-1]):
