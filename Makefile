@@ -39,7 +39,7 @@ pdf: book chromium
 # Numba's count as well: its threads are OpenMP's, and so torch's.
 check test test-slow notebooks: export OMP_NUM_THREADS = 1
 check test test-slow notebooks: export NUMBA_NUM_THREADS = 1
-# Each file by one worker, in the order that is given: what takes longest begins first
+# Each file by one worker, in the order of conftest.py: what takes longest begins first
 PYTEST := $(RUN) -m pytest -n 2 --dist loadfile --no-loadscope-reorder --nbval-cell-timeout 600
 
 # Before a commit, a minute and a half at most: the tests of what changed, and one notebook
@@ -48,8 +48,7 @@ check: install lint
 
 # Everything but what takes many minutes, in one go, in which the browser's tests wait for the quick book
 test: install chromium lint
-	$(PYTEST) --doctest-modules --doctest-glob=README.md --nbval \
-	 tests/test_book.py notebooks/05_baselines.ipynb tests/test_*.py tests legc_utils book/study README.md
+	$(PYTEST) --doctest-modules --doctest-glob=README.md --nbval tests notebooks/05_baselines.ipynb legc_utils book/study README.md
 
 # Builds and sweeps that are killed many times over, every notebook by nbval, what else tests leave out; half an hour
 test-slow: install
