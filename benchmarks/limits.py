@@ -49,11 +49,11 @@ def _stages(windows, n_ref, stages, S):
 
 @njit(error_model="numpy")
 def _sigmoids(x, n):
-    total = 0.0
+    found = np.empty_like(x)
     for _ in range(n):
-        for z in x:
-            total += 1.0 / (1.0 + engine.exp(-z))
-    return total
+        for k in range(x.size):
+            found[k] = 1.0 / (1.0 + engine.exp(-x[k]))
+    return found
 
 
 def _exponents(n):
