@@ -3,7 +3,6 @@
 import os
 import subprocess
 import sys
-import tempfile
 import time
 import tracemalloc
 
@@ -417,7 +416,7 @@ def test_streaming_of_float32_at_its_ends(scale):
     assert np.isfinite(stream.result()).all()
 
 
-def test_no_index_leaves_its_array():
+def test_no_index_leaves_its_array(pytestconfig):
     """In a process of its own that checks every index: one out of bounds may go unnoticed, or end the process."""
     code = """
 import numpy as np
@@ -434,9 +433,9 @@ for emb_dim, lag, min_tsep in [(1, 1, 0), (2, 1, 0), (2, 3, 10), (4, 2, 3)]:
         lyapunov.windowed_lyapunov(np.transpose(windows), 30, **choices)
 print("through")
 """
-    checked = lambda cache: os.environ | dict(NUMBA_BOUNDSCHECK="1", NUMBA_CACHE_DIR=cache)
-    with tempfile.TemporaryDirectory() as cache:  # what is compiled without checks must not be taken, nor left behind
-        run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=checked(cache))
+    # what is compiled without checks must not be taken, nor what has them left where others find it
+    own = dict(NUMBA_BOUNDSCHECK="1", NUMBA_CACHE_DIR=str(pytestconfig.cache.mkdir("boundscheck")))
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=os.environ | own)
     assert (run.returncode, run.stdout) == (0, "through\n"), run.stderr
 
 
