@@ -69,6 +69,63 @@ def browser():
         browser.close()
 
 
+# What a reader could see of an element if every collapsed part were open
+TEXT = """selector => [...document.querySelectorAll(selector)].map(element => {
+    const copy = element.cloneNode(true);
+    copy.querySelectorAll("script, style").forEach(part => part.remove());
+    return copy.textContent;
+}).join("\\n")"""
+WARNING = re.compile(r"Warning:|(?:Runtime|Future|Deprecation|User|Pandas\d*)Warning")
+MACHINE = [str(ROOT), *(f"{folder}/" for folder in (Path.home(), "/tmp") if folder != Path("/")), "site-packages"]
+
+
+def complaints(page):
+    """Lines of an open page that show a warning in an output, or anywhere a path of the machine that built it."""
+    found = [line for line in page.evaluate(TEXT, "article .cell_output").splitlines() if WARNING.search(line)]
+    shown = page.evaluate(TEXT, "article").splitlines()
+    return found + [line for line in shown if any(path in line for path in MACHINE)]
+
+
+def barriers(page, scheme):
+    """What axe-core finds serious on an open page: list of str."""
+    page.wait_for_function(f"document.documentElement.dataset.theme == '{scheme}'")
+    # colours fade from one theme to the other: a contrast taken on the way is none that anybody reads by
+    page.evaluate("Promise.all(document.getAnimations().map(animation => animation.finished))")
+    found = [v for v in Axe().run(page).response["violations"] if v["impact"] in ("serious", "critical")]
+    return [f"{violation['id']}: {violation['nodes'][0]['html'][:200]}" for violation in found]
+
+
+SEEN = """() => ({
+    headings: [...document.querySelectorAll('article h1')].map(h => h.innerText),
+    title: document.title,
+    text: document.querySelector('main').innerText,
+    broken: [...document.images].filter(i => !(i.complete && i.naturalWidth)).map(i => i.src),
+    bare: [...document.images].filter(i => !i.alt || i.alt.endsWith('.png')).map(i => i.src),
+    unset: [...document.querySelectorAll('.math')].filter(m => !m.querySelector('mjx-container')).length,
+    links: [...document.querySelectorAll('article a[href]')].map(a => a.href),
+})"""
+
+
+@pytest.fixture(scope="module")
+def seen(toc, browser):
+    """What there is to see on every page, each opened once, in the light theme: dict from its name to a dict."""
+    page, said, found = browser.new_page(color_scheme="light"), [], {}
+    page.on("request", lambda r: None if r.url.startswith(("file:", "data:", "blob:")) else said.append(r.url))
+    page.on("console", lambda m: said.append(m.text) if m.type == "error" else None)
+    page.on("pageerror", lambda e: said.append(str(e)))
+    for name in toc:
+        page.goto((HTML / f"{name}.html").as_uri())
+        page.wait_for_function("!window.MathJax || (MathJax.startup && MathJax.startup.promise)")
+        page.evaluate("window.MathJax ? MathJax.startup.promise.then(() => 1) : 1")
+        page.evaluate("document.querySelectorAll('img').forEach(i => i.loading = 'eager')")
+        page.wait_for_load_state("load")
+        found[name] = page.evaluate(SEEN) | {"complaints": complaints(page), "said": said[:]}
+        found[name]["barriers"] = barriers(page, "light")
+        said.clear()
+    page.close()
+    return found
+
+
 def test_every_chapter_has_a_page_for_every_data_set_or_network(toc):
     config = yaml.safe_load((ROOT / "config.yaml").read_text())
     quick = config["profiles"]["quick"]
@@ -96,55 +153,23 @@ def test_a_chapter_opens_with_a_page_on_all_its_data_sets(toc, browser):
         assert page.locator("article table tbody tr").count() >= 1, name
 
 
-def test_titles_do_not_repeat_the_data_set_in_brackets(toc, browser):
-    page = browser.new_page()
-    for name in toc:
-        page.goto((HTML / f"{name}.html").as_uri())
-        heading = page.locator("article h1").inner_text().strip(" #\n")
+def test_titles_do_not_repeat_the_data_set_in_brackets(seen):
+    for name, page in seen.items():
+        heading = page["headings"][0].strip(" #\n")
         if "/" in name and not name.endswith("/index"):
             assert heading == stage.title(name.split("/")[1]), name
-        for title in (heading, page.title().partition(" — ")[0]):
+        for title in (heading, page["title"].partition(" — ")[0]):
             assert not title.endswith(")"), f"{name}: {title}"
 
 
-def test_every_page_loads_clean_and_alone(toc, browser):
-    page = browser.new_page()
-    outside, console = [], []
-    page.on("request", lambda r: None if r.url.startswith(("file:", "data:", "blob:")) else outside.append(r.url))
-    page.on("console", lambda m: console.append(f"{page.url}: {m.text}") if m.type == "error" else None)
-    page.on("pageerror", lambda e: console.append(f"{page.url}: {e}"))
-    for name in toc:
-        page.goto((HTML / f"{name}.html").as_uri())
-        page.wait_for_function("!window.MathJax || (MathJax.startup && MathJax.startup.promise)")
-        page.evaluate("window.MathJax ? MathJax.startup.promise.then(() => 1) : 1")
-        assert page.locator("article h1").count() == 1, name
-        broken = "[...document.images].filter(i => !(i.complete && i.naturalWidth)).map(i => i.src)"
-        page.evaluate("document.querySelectorAll('img').forEach(i => i.loading = 'eager')")
-        page.wait_for_load_state("load")
-        assert page.evaluate(broken) == [], name
-        bare = "[...document.images].filter(i => !i.alt || i.alt.endsWith('.png')).map(i => i.src)"
-        assert page.evaluate(bare) == [], f"{name}: images without alternative text"
-        unset = "[...document.querySelectorAll('.math')].filter(m => !m.querySelector('mjx-container')).length"
-        assert page.evaluate(unset) == 0, f"{name}: mathematics not typeset"
-        assert "{glue" not in page.locator("main").inner_text(), f"{name}: a number is missing"
-    assert not outside and not console
-
-
-# What a reader could see of an element if every collapsed part were open
-TEXT = """selector => [...document.querySelectorAll(selector)].map(element => {
-    const copy = element.cloneNode(true);
-    copy.querySelectorAll("script, style").forEach(part => part.remove());
-    return copy.textContent;
-}).join("\\n")"""
-WARNING = re.compile(r"Warning:|(?:Runtime|Future|Deprecation|User|Pandas\d*)Warning")
-MACHINE = [str(ROOT), *(f"{folder}/" for folder in (Path.home(), "/tmp") if folder != Path("/")), "site-packages"]
-
-
-def complaints(page):
-    """Lines of an open page that show a warning in an output, or anywhere a path of the machine that built it."""
-    found = [line for line in page.evaluate(TEXT, "article .cell_output").splitlines() if WARNING.search(line)]
-    shown = page.evaluate(TEXT, "article").splitlines()
-    return found + [line for line in shown if any(path in line for path in MACHINE)]
+def test_every_page_loads_clean_and_alone(seen):
+    for name, page in seen.items():
+        assert len(page["headings"]) == 1, name
+        assert page["broken"] == [], name
+        assert page["bare"] == [], f"{name}: images without alternative text"
+        assert page["unset"] == 0, f"{name}: mathematics not typeset"
+        assert "{glue" not in page["text"], f"{name}: a number is missing"
+        assert page["said"] == [], f"{name}: asked for outside, or said on the console"
 
 
 def test_a_warning_and_a_path_of_this_machine_are_found(browser):
@@ -158,29 +183,25 @@ def test_a_warning_and_a_path_of_this_machine_are_found(browser):
         assert len(complaints(page)) == count, line
 
 
-def test_no_page_shows_a_warning_or_a_path_of_this_machine(toc, browser):
-    page, found = browser.new_page(), []
-    for name in toc:
-        page.goto((HTML / f"{name}.html").as_uri())
-        found += [f"{name}: {line.strip()[:200]}" for line in complaints(page)]
+def test_no_page_shows_a_warning_or_a_path_of_this_machine(seen):
+    found = [f"{name}: {line.strip()[:200]}" for name, page in seen.items() for line in page["complaints"]]
     assert not found, "\n".join(found)
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_no_page_has_a_serious_barrier(toc, browser, scheme):
-    """axe-core on one page of every kind in both themes, and on all of them in the light one."""
-    page = browser.new_page(color_scheme=scheme)
-    chapters = [name for name in toc if "/" not in name or name.endswith(("/index", "/cancer", "/mnist5k", "/resnet"))]
+def test_no_page_has_a_serious_barrier(seen):
+    found = [f"{name}: {barrier}" for name, page in seen.items() for barrier in page["barriers"]]
+    assert not found, "\n".join(found)
+
+
+def test_no_kind_of_page_has_a_serious_barrier_in_the_dark(toc, browser):
+    page = browser.new_page(color_scheme="dark")
+    ends = "/index", "/cancer", "/mnist5k", "/resnet"
     found = []
-    for name in toc if scheme == "light" else chapters:
+    for name in (name for name in toc if "/" not in name or name.endswith(ends)):
         page.goto((HTML / f"{name}.html").as_uri())
         page.wait_for_load_state("load")
-        page.wait_for_function(f"document.documentElement.dataset.theme == '{scheme}'")
-        # colours fade from one theme to the other: a contrast taken on the way is none that anybody reads by
-        page.evaluate("Promise.all(document.getAnimations().map(animation => animation.finished))")
-        for violation in Axe().run(page).response["violations"]:
-            if violation["impact"] in ("serious", "critical"):
-                found.append(f"{name}: {violation['id']}: {violation['nodes'][0]['html'][:200]}")
+        found += [f"{name}: {barrier}" for barrier in barriers(page, "dark")]
+    page.close()
     assert not found, "\n".join(found)
 
 
@@ -298,8 +319,7 @@ def test_a_second_run_gives_the_same_bytes(toc, tmp_path, page):
     assert (tmp_path / notebook / kept.name).read_bytes() == kept.read_bytes()
 
 
-def test_every_link_inside_the_book_leads_somewhere(toc, browser):
-    page = browser.new_page()
+def test_every_link_inside_the_book_leads_somewhere(seen):
     anchors = {}
 
     def ids(file):
@@ -307,9 +327,8 @@ def test_every_link_inside_the_book_leads_somewhere(toc, browser):
             anchors[file] = set(re.findall(r'\bid="([^"]+)"', file.read_text())) if file.suffix == ".html" else set()
         return anchors[file]
 
-    for name in toc:
-        page.goto((HTML / f"{name}.html").as_uri())
-        for href in page.evaluate("[...document.querySelectorAll('article a[href]')].map(a => a.href)"):
+    for name, page in seen.items():
+        for href in page["links"]:
             if href.startswith("file:"):
                 target, _, anchor = unquote(href.removeprefix("file://")).partition("#")
                 assert Path(target).exists(), f"{name}: {href}"
