@@ -237,13 +237,18 @@ def _lanes(n_members, together):
     return -(-n_members // blocks // 8) * 8
 
 
+def layer_slices(layers):
+    """For each layer: (slice of its weights, slice of its biases, (outputs, inputs))."""
+    slices, w, b = [], 0, 0
+    for fan_in, fan_out in zip(layers, layers[1:]):
+        slices.append((slice(w, w + fan_in * fan_out), slice(b, b + fan_out), (fan_out, fan_in)))
+        w, b = w + fan_in * fan_out, b + fan_out
+    return slices
+
+
 def _places(layers):
     """Flat index (unit by unit, as `training` keeps them) of each packed weight (input by input)."""
-    index, parts, start = np.arange(sum(i * o for i, o in zip(layers, layers[1:]))), [], 0
-    for fan_in, fan_out in zip(layers, layers[1:]):
-        parts.append(index[start : start + fan_in * fan_out].reshape(fan_out, fan_in).T.ravel())
-        start += fan_in * fan_out
-    return np.concatenate(parts)
+    return np.concatenate([np.r_[at].reshape(shape).T.ravel() for at, _, shape in layer_slices(layers)])
 
 
 class Engine:

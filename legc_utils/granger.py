@@ -143,12 +143,17 @@ def _explained(series, y, roots, targets, L):
     return explained, pivots, columns
 
 
+def _lagged(x, p):
+    """x (…, T) one step ago, …, p steps ago, each (…, T − p)."""
+    return [x[..., p - k : x.shape[-1] - k] for k in range(1, p + 1)]
+
+
 def _restricted(y, L):
     """Fit the target on its own lags for p = 1 … L: R′, Q′y, residual and total sum of squares, safe or not."""
     roots, targets = np.zeros((L + 1, L + 1, L + 1)), np.zeros((L + 1, L + 1))
     rss, tss, safe = np.empty(L), np.empty(L), np.empty(L, bool)
     for p in range(1, L + 1):
-        own = np.column_stack([np.ones(len(y) - p)] + [y[p - k : len(y) - k] for k in range(1, p + 1)])
+        own = np.column_stack([np.ones(len(y) - p), *_lagged(y, p)])
         Q, R = np.linalg.qr(own)
         roots[p, : p + 1, : p + 1], targets[p, : p + 1] = R.T, Q.T @ y[p:]
         rss[p - 1] = np.sum((y[p:] - Q @ targets[p, : p + 1]) ** 2)
@@ -295,9 +300,8 @@ def _near_degenerate(target, series, lag, test):
 
     By QR of the data themselves, which keeps twice the digits of sums of products.
     """
-    lagged = lambda x: [x[..., lag - k : x.shape[-1] - k] for k in range(1, lag + 1)]
     y = np.broadcast_to(target, series.T.shape)
-    R, left, _ = _nested(np.ones_like(y[:, lag:]), *lagged(y), *lagged(series.T), y[:, lag:])
+    R, left, _ = _nested(np.ones_like(y[:, lag:]), *_lagged(y, lag), *_lagged(series.T, lag), y[:, lag:])
     explained, joint = np.sum(R[:, lag + 1 : -1, -1] ** 2, axis=1), left[:, -1]
     pivots = np.diagonal(R, axis1=1, axis2=2)[:, :-1] ** 2
     share = pivots.min(axis=1) / np.sum(R[:, :, :-1] ** 2, axis=(1, 2))
@@ -315,8 +319,7 @@ def bic_lag(target, max_lag):
     target = _near_zero(np.asarray(target, dtype=np.float64))
     n = len(target) - max_lag
     if n > max_lag + 1:
-        lagged = (target[max_lag - k :][:n] for k in range(1, max_lag + 1))
-        _, left, sure = _nested(np.ones(n), *lagged, target[max_lag:])
+        _, left, sure = _nested(np.ones(n), *_lagged(target, max_lag), target[max_lag:])
         if sure:
             return max(1, int(np.argmin(n * np.log(left[1:]) + np.log(n) * np.arange(max_lag + 1))))
     from statsmodels.tsa.ar_model import ar_select_order
@@ -364,8 +367,8 @@ def has_unit_root(values, alpha=0.05):
 
 def _adf_columns(x, lags):
     """Level, lagged steps and step of series x (n, T)."""
-    step, rows = np.diff(x), x.shape[1] - 1 - lags
-    return [x[:, lags:-1], *(step[:, lags - k :][:, :rows] for k in range(1, lags + 1)), step[:, lags:]]
+    step = np.diff(x)
+    return [x[:, lags:-1], *_lagged(step, lags), step[:, lags:]]
 
 
 def protocol_pvalues(target, series, protocol, max_lag):

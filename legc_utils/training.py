@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from legc_utils import engine, protocols
+from legc_utils.engine import layer_slices
 from legc_utils.protocols import check, check_finite, is_number, is_whole, numbers
 
 _PIECE = 2**22  # weights handed to `record` at a time: 32 MiB, whatever the length of the run
@@ -102,15 +103,6 @@ def initial_ensemble(layers, seeds, protocol):
     """`initial_parameters` of one network a seed: (weights (S, n_weights), biases (S, n_biases))."""
     drawn = [initial_parameters(layers, seed, protocol) for seed in seeds]
     return tuple(np.stack(part) for part in zip(*drawn))
-
-
-def layer_slices(layers):
-    """For each layer: (slice of its weights, slice of its biases, (outputs, inputs))."""
-    slices, w, b = [], 0, 0
-    for fan_in, fan_out in zip(layers, layers[1:]):
-        slices.append((slice(w, w + fan_in * fan_out), slice(b, b + fan_out), (fan_out, fan_in)))
-        w, b = w + fan_in * fan_out, b + fan_out
-    return slices
 
 
 def one_hot(y, n_outputs):
@@ -250,10 +242,10 @@ def train_ensemble(
                 found.errors(np.searchsorted(read, stop), errors, w, b)
         last = epoch + 1 == epochs
         if until_stop:
-            here = found.accuracies(epoch, "train", waiting, w, b) >= protocol.benchmark
-            if last and not halt:
-                found.accuracies(epoch, "train", slice(None), w, b)
-            found.accuracies(epoch, "test", slice(None) if last and not halt else waiting[here | last], w, b)
+            asked = slice(None) if last and not halt else waiting
+            found.accuracies(epoch, "train", asked, w, b)
+            here = found.accuracy[0, epoch, waiting] >= protocol.benchmark
+            found.accuracies(epoch, "test", asked if last else waiting[here], w, b)
             waiting = waiting[~here]
         elif epoch + 1 in evaluated:
             for kind in found.kinds:
@@ -285,7 +277,6 @@ class _Readings:
             self.accuracy[k, epoch, some], labels = self.run.judge(w[some], b[some], *self.data[k])
             if kind == "test":
                 self.labels[epoch, some] = labels
-        return self.accuracy[k, epoch, some]
 
 
 def _batches(protocol, n, seeds, epochs):
