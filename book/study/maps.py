@@ -3,8 +3,11 @@
 A map is a callable (state, t) -> next state, whose states are rows that do not see each other.
 """
 
+from typing import NamedTuple
+
 import numpy as np
 import torch
+from scipy import stats
 
 from legc_utils.compiling import njit
 from legc_utils.engine import exp
@@ -51,18 +54,111 @@ def tangent_lyapunov(step, state, n_steps, discard=0, local=False, seed=0, tange
         raise ValueError(f"discard={discard!r} is not allowed; give a whole number of at least 0")
     x = np.asarray(state, dtype=np.float64)
     check_finite(state=x)
-    v = np.random.default_rng(seed).normal(size=x.shape)
-    growth, tangent = np.empty((n_steps, *x.shape[:-1])), tangent or _by_torch(step)
-    for t in range(discard + n_steps):
-        v = v / np.linalg.norm(v, axis=-1, keepdims=True).clip(np.finfo(float).tiny)
+    v, tangent = np.random.default_rng(seed).normal(size=x.shape), tangent or _by_torch(step)
+    begun = carry(tangent, x, v, 0, discard)
+    growth = carry(tangent, begun.state, begun.tangent, discard, n_steps).growth
+    return growth if local else growth.mean(axis=0)[()]
+
+
+class Carried(NamedTuple):
+    """Where a state and a tangent vector have come to, and how the vector grew on its way."""
+
+    growth: np.ndarray  # float64 (n_steps, n), log of its length after each iterate over that before it
+    state: np.ndarray  # (n, d)
+    tangent: np.ndarray  # (n, d), of length one, or 0 where the derivative vanished
+    states: np.ndarray | None = None  # (n_steps + 1, n, d), the first one included, if they were asked for
+
+
+def carry(tangent, state, v, begin, n_steps):
+    """Follow states and tangent vectors for n_steps iterates from iterate `begin` on: `Carried`.
+
+    tangent : callable, (state, v, t) -> (next state, next v), as `tangent_lyapunov` takes it. Raises ValueError for a
+    map that leaves the finite numbers or changes shape.
+    """
+    x, v = state, _unit(v)
+    growth = np.empty((n_steps, *np.shape(x)[:-1]))
+    for t in range(begin, begin + n_steps):
         y, v = tangent(x, v, t)
         if y.shape != x.shape or not np.isfinite(y).all():
             raise ValueError(f"step gives a state of shape {y.shape} at t={t}; allowed: finite, {x.shape}")
-        x = y
-        if t >= discard:
-            with np.errstate(divide="ignore"):
-                growth[t - discard] = np.log(np.linalg.norm(v, axis=-1))
-    return growth if local else growth.mean(axis=0)[()]
+        with np.errstate(divide="ignore"):
+            growth[t - begin] = np.log(np.linalg.norm(v, axis=-1))
+        x, v = y, _unit(v)
+    return Carried(growth, x, v)
+
+
+def _unit(v):
+    return v / np.linalg.norm(v, axis=-1, keepdims=True).clip(np.finfo(float).tiny)
+
+
+class Aligned(NamedTuple):
+    """A run whose tangent vector had the first half of it to find its direction."""
+
+    exponent: np.ndarray  # float64 (n,), nats per iterate, over the second half
+    last: np.ndarray  # the same over the last tenth
+    middle: Carried  # after the first half
+    end: Carried  # the second half
+
+
+def aligned_exponent(follow, state, n_steps, seed=1, **options):
+    """Finite-time exponent of a map that runs for n_steps iterates from `state` and then ends, as training does.
+
+    A random tangent vector has a part of every direction, the fast and the slow. Its growth is the exponent only after
+    the fastest has outgrown the others; before that it averages over all. So it is carried along from the first iterate
+    and what it does in the first half, while it aligns, is not counted.
+
+    Parameters
+    ----------
+    follow : callable, (state, v, begin, n_steps) -> Carried
+        `SGDMap.carry`, or `functools.partial(carry, tangent)` of any map.
+    state : float array (n, d), where the run starts
+    n_steps : int, of the whole run
+    seed : int, of the first tangent vector
+    **options : of `follow`, for the second half
+
+    Returns
+    -------
+    Aligned
+    """
+    state, half = np.asarray(state, dtype=np.float64), n_steps // 2
+    middle = follow(state, np.random.default_rng(seed).normal(size=state.shape), 0, half)
+    end = follow(middle.state, middle.tangent, half, n_steps - half, **options)
+    last = end.growth[-max(1, n_steps // 10) :].mean(axis=0)
+    return Aligned(end.growth.mean(axis=0), last, middle, end)
+
+
+def stretches(follow, state, begin, n_steps):
+    """Logs of the singular values of the product of n_steps Jacobians, over n_steps: float64 (n, d), largest first.
+
+    The first is the most that any displacement, however it was chosen, grows over these iterates; the exponent of a
+    vector that was carried there is no larger. Exact: every coordinate's unit vector is carried along, and what
+    they become are the columns of the product.
+
+    follow : callable, as `aligned_exponent` takes it; state : (n, d), at iterate `begin`.
+    """
+    found = []
+    for row in np.asarray(state, dtype=np.float64):
+        each = follow(np.tile(row, (len(row), 1)), np.eye(len(row)), begin, n_steps)
+        size = each.growth.sum(axis=0)
+        values = np.linalg.svd(each.tangent * np.exp(size - size.max())[:, None], compute_uv=False)
+        found.append((np.log(values.clip(np.finfo(float).tiny)) + size.max()) / n_steps)
+    return np.stack(found)
+
+
+SATURATED = 1e-9  # nats per iterate: a smaller exponent is that of a map that stands still, and its sign is rounding
+
+
+def rank_agreement(estimate, truth, least=4):
+    """Spearman's correlation of estimated and true exponents over runs, those left out that have no true one.
+
+    estimate, truth : float (n,), nats per iterate. Runs whose true exponent is within ±`SATURATED` have stopped; their
+    rank would be that of rounding errors. NaN if fewer than `least` runs are left, or an estimate is the same for all.
+    """
+    estimate, truth = np.asarray(estimate, dtype=np.float64), np.asarray(truth, dtype=np.float64)
+    moving = (np.abs(truth) >= SATURATED) & ~np.isnan(estimate)
+    if moving.sum() < least or np.ptp(estimate[moving]) == 0 or np.all(truth[moving] == truth[moving][0]):
+        return np.nan
+    return stats.spearmanr(estimate[moving], truth[moving]).statistic
 
 
 def _by_torch(step):
@@ -172,6 +268,19 @@ class SGDMap:
         slope, turned = self._derivatives(state, v, t)
         return state - self.rates * slope, v - self.rates * turned
 
+    def carry(self, state, v, begin, n_steps, record=False):
+        """As the function `carry`, compiled: `Carried`, whose states are kept with `record`."""
+        state, v = (np.array(np.asarray(x, dtype=np.float64).T, order="C") for x in (state, _unit(v)))
+        growth = np.empty((n_steps, state.shape[1]))
+        states = np.empty((n_steps + 1 if record else 0, *state.shape))
+        rates = np.broadcast_to(self.rates[:, 0], state.shape[1]).copy()
+        size = len(self.X) if self.full_batch else 1
+        given = self.X, self.T, size, self.layers, self.softmax, self.share / size, rates
+        _carry(state, v, *given, begin, growth, states)
+        if not np.isfinite(state).all():
+            raise ValueError(f"training leaves the finite numbers before t={begin + n_steps}; allowed: finite states")
+        return Carried(growth, state.T.copy(), v.T.copy(), states.transpose(0, 2, 1) if record else None)
+
     def _derivatives(self, state, v, t):
         now = slice(None) if self.full_batch else slice(t % len(self.X), t % len(self.X) + 1)
         X, T = self.X[now], self.T[now]
@@ -259,3 +368,30 @@ def _derivatives(state, along, X, T, layers, softmax, share):
                             ddelta[an + j, m] += dw[at, m] * delta[ao + i, m] + w[at, m] * ddelta[ao + i, m]
             ao = an
     return slopes, dslopes
+
+
+@njit()
+def _carry(state, v, X, T, size, layers, softmax, share, rates, begin, growth, states):
+    """Take steps, one a row of `growth`, in place, with the tangent vectors v; both (d, n), batches of `size` samples.
+
+    The arithmetic is that of `SGDMap.tangent`, to the bit in the states.
+    """
+    tiny = np.finfo(np.float64).tiny
+    if len(states):
+        states[0] = state
+    for k in range(len(growth)):
+        at = 0 if size == len(X) else (begin + k) % len(X)
+        slopes, turned = _derivatives(state, v, X[at : at + size], T[at : at + size], layers, softmax, share)
+        square = np.zeros(state.shape[1])
+        for i in range(len(state)):
+            for m in range(state.shape[1]):
+                state[i, m] -= rates[m] * slopes[i, m]
+                v[i, m] -= rates[m] * turned[i, m]
+                square[m] += v[i, m] * v[i, m]
+        length = np.sqrt(square)
+        for i in range(len(state)):
+            for m in range(state.shape[1]):
+                v[i, m] /= max(length[m], tiny)
+        growth[k] = np.log(length)
+        if len(states):
+            states[k + 1] = state
