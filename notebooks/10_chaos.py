@@ -46,7 +46,7 @@
 
 # %% tags=["parameters"]
 dataset: str = "cancer"  # cancer, titanic, banknote, iris, iris3f, vowel, wine, wdbc
-protocol: str = "published"  # published (the paper, oddities included), resplit or corrected
+protocol: str = "published"  # published (as the paper has it), resplit or corrected
 seeds: list = [0, 1]  # whole numbers; one network a seed
 splits: list = [0]  # seeds of the splits; published has one of its own, 42
 window: int = None  # iterates a window of the full run; None: the data set's own
@@ -189,16 +189,17 @@ judged_setting = f"min_tsep={theiler}"
 
 def above_null(real, null, **changes):
     """How often a real window exceeds one of the null: share, one a seed."""
-    ours, theirs = (exponents(w, **changes).reshape(len(seeds), -1) for w in (real, null))
-    beaten = [[results.share_beaten(x, their) for x in our] for our, their in zip(ours, theirs)]
-    return np.mean(beaten, axis=1)
+    both = [exponents(w, **changes).reshape(len(seeds), -1) for w in (real, null)]
+    pairs = zip(*both)
+    return [np.mean([results.share_beaten(x, b) for x in a]) for a, b in pairs]
 
 
 found = []
 for name, changes in settings.items():
     white = exponents(noise, **changes).reshape(len(seeds), -1)
-    each = dict(value=above_null(real, null, **changes), positive=(white > 0).mean(axis=1))
-    found.append(pd.DataFrame(dict(kind="setting", name=name, seed=seeds) | each))
+    each = dict(kind="setting", name=name, seed=seeds)
+    each["value"] = above_null(real, null, **changes)
+    found.append(pd.DataFrame(each | dict(positive=(white > 0).mean(axis=1))))
 setting_rows = pd.concat(found)
 by_setting = setting_rows.groupby("name", sort=False)[["value", "positive"]].mean()
 by_setting.set_axis(
@@ -414,14 +415,13 @@ for column, (how, part) in zip(grid.T, true.groupby("name", sort=False)):
 # %%
 def follows(rows):
     """Spearman's correlation of windowed and true exponents, one a seed."""
-    each = {s: part for s, part in rows.groupby("seed")}
-    return pd.Series({s: maps.rank_agreement(each[s].windowed, each[s].tangent) for s in seeds})
+    runs = rows.groupby("seed")[["windowed", "tangent"]]
+    return runs.apply(lambda run: maps.rank_agreement(run.windowed, run.tangent))
 
 
 spearman = {how: follows(part) for how, part in true.groupby("name")}
 saturated = true.tangent.abs() < maps.SATURATED
-table = pd.DataFrame({how: results.interval(each) for how, each in spearman.items()}).T
-table.columns = ["mean", "low", "high"]
+table = results.intervals(spearman.items())
 table["left out (share)"] = saturated.groupby(true.name).mean()
 table.round(3)
 
@@ -466,7 +466,9 @@ series_rows = pd.DataFrame([
     for n, values in estimates.items() for s, v in by_seed(values)
 ])  # fmt: skip
 saved = [series_rows, setting_rows, bias, own, length_rows, true]
-set_to = dict(seeds=seeds, splits=splits, window=look.window, overlap=choices.overlap)
+set_to = dict(
+    seeds=seeds, splits=splits, window=look.window, overlap=choices.overlap
+)
 rows = pd.concat(saved, ignore_index=True)
 results.save(rows, "10_chaos", dataset, protocol, out_dir, **set_to)
 evidence.save(dict(numbers.items()), "10_chaos", dataset, protocol, out_dir)
@@ -505,7 +507,9 @@ for how, key in {"gradient descent": "gd", "SGD": "sgd"}.items():
     facts[f"{key}_runs"] = len(part)
 of_gd = true[(true.name == "gradient descent") & np.isclose(true.rate, choices.rate)]
 facts["gd_own"] = million(of_gd.tangent)
-facts |= {f"split_{key}": results.interval_text(by_split[key], 1) for key in by_split}
+facts |= {
+    f"split_{key}": results.interval_text(by_split[key], 1) for key in by_split
+}
 results.publish(facts)
 
 # %% [markdown]
