@@ -342,15 +342,16 @@ by_length.round(2)
 #
 # One copy of the network for every learning rate and seed, all followed together, in two ways: by gradient descent on all
 # samples at once, for which the theory of the edge of stability is made, and by SGD, as the paper trains. The rates range
-# from a tenth of the data set's own to far beyond it, so that the map gets every chance to be chaotic. Rates and seeds are
+# from a tenth of the data set's own to far beyond it, so that the map gets every chance to be chaotic; they are closer where
+# networks still learn. Rates and seeds are
 # rows of one state. These runs are shorter, a fifth of the recorded one by SGD; again the first half is for the tangent
 # vector to align, and the second counts.
 
 # %%
-factors = 10.0 ** np.array([-1, 0, 1, 2, 3, 3.5, 4])  # times the data set's own rate
+factors = 10.0 ** np.array([-1, -0.5, 0, 0.5, 1, 1.5, 2, 3, 4])  # times the own rate
 rates = np.repeat(choices.rate * factors, len(seeds))
 first = np.tile(untrained, (len(factors), 1))
-n_steps = {"gradient descent": 1500, "SGD": n_recorded // 5}
+n_steps = {"gradient descent": 1000, "SGD": n_recorded // 5}
 
 
 def training_map(split, how):
@@ -389,7 +390,7 @@ true = pd.concat(found, ignore_index=True)
 # Top: the truth by learning rate. Where tangent and twin agree, it can be trusted; above the dotted line displacements
 # grow. Middle: what the windowed estimator says of the same runs, on its own scale. If it knew anything of chaos, its curve
 # would have the shape of the one above it. Bottom: the distance to the edge, cut off from below where it vanishes; no point
-# is shown where the network is saturated, so that the Hessian is zero. The paper's own rate is the second from the left.
+# is shown where the network is saturated, so that the Hessian is zero. The paper's own rate is the third from the left.
 
 # %% tags=["hide-input"] mystnb={"figure": {"caption": "By learning rate: true exponent, estimate, edge of stability. Medians over seeds.", "name": "fig-truth"}, "image": {"alt": "Three rows of curves."}}
 figure, grid = plots.grid(3, 2, figsize=(11, 9), sharex=True)

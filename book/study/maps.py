@@ -220,7 +220,7 @@ def largest_eigenvalue(product, state, iterations=60):
     product : callable, (state, v) -> Hessian · v, by rows; arrays (n, d). NaN where it vanishes.
     """
     v = np.random.default_rng(0).normal(size=np.shape(state))
-    with np.errstate(invalid="ignore"):
+    with np.errstate(invalid="ignore", divide="ignore"):
         for _ in range(iterations):
             v = v / np.linalg.norm(v, axis=-1, keepdims=True)
             turned = product(state, v)

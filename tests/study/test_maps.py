@@ -1,5 +1,7 @@
 """Tangent exponents of maps that are known, and the map that training iterates."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 import torch
@@ -109,3 +111,91 @@ def test_derivatives_of_training_are_those_of_torch(learnable, output, loss, ful
     expected = state - (rates * gradient).numpy(), v - (rates * product).numpy()
     for found, right in zip((step(state, t), *step.tangent(state, v, t)), (expected[0], *expected)):
         np.testing.assert_allclose(found, right, rtol=0, atol=1e-14)
+
+
+def linear(A):
+    return partial(maps.carry, lambda x, v, t: (x @ A.T, v @ A.T))
+
+
+def test_a_tangent_vector_is_aligned_before_it_is_measured_and_does_not_average_over_directions():
+    """One direction in fifty grows slowly, the others shrink: a vector that starts in the middle sees mostly those."""
+    Q = np.linalg.qr(np.random.default_rng(0).normal(size=(50, 50)))[0]
+    A = Q @ np.diag(np.r_[1.001, np.full(49, 0.999)]) @ Q.T
+    start, n = np.random.default_rng(1).normal(size=(3, 50)), 4000
+    found = maps.aligned_exponent(linear(A), start, n)
+    np.testing.assert_allclose(found.exponent, np.log(1.001), atol=1e-4)
+    np.testing.assert_allclose(found.last, np.log(1.001), atol=1e-5)
+    in_the_middle = maps.tangent_lyapunov(
+        lambda s, t: s @ A.T, found.middle.state, n // 2, tangent=lambda x, v, t: (x, v @ A.T)
+    )
+    assert (in_the_middle < 0.5 * np.log(1.001)).all()  # what was measured before
+    assert found.middle.growth.shape == found.end.growth.shape == (n // 2, 3)
+
+
+def test_an_aligned_exponent_is_that_of_its_second_half_and_its_last_that_of_the_last_tenth():
+    growing = partial(maps.carry, lambda x, v, t: (x, v * np.exp(t)))
+    found = maps.aligned_exponent(growing, np.ones((1, 2)), 21)
+    np.testing.assert_allclose(found.exponent, np.mean(range(10, 21)))
+    np.testing.assert_allclose(found.last, np.mean([19, 20]))
+
+
+def test_the_stretches_of_a_map_are_the_singular_values_of_its_product():
+    A = np.array([[1.0, 5.0], [0.0, 0.5]])  # shears: grows more than its eigenvalues say
+    found = maps.stretches(linear(A), np.ones((2, 2)), 0, 30)
+    expected = np.log(np.linalg.svd(np.linalg.matrix_power(A, 30), compute_uv=False)[0]) / 30
+    assert found.shape == (2, 2) and expected > 0
+    np.testing.assert_allclose(found[:, 0], expected)
+    assert (found[:, 0] >= maps.aligned_exponent(linear(A), np.ones((2, 2)), 60).exponent - 1e-12).all()
+
+
+@pytest.mark.parametrize("full_batch", [False, True])
+def test_training_is_carried_by_the_compiled_loop_as_by_the_plain_one(learnable, full_batch):
+    split, p, rng = learnable(3), protocol(), np.random.default_rng(0)
+    layers = training.layer_sizes(split, 4)
+    state, v = rng.normal(size=(2, 3, training.count_weights(layers) + sum(layers[1:])))
+    step = maps.SGDMap(split, layers, p, [0.1, 0.5, 2.0], full_batch)
+    plain, found = maps.carry(step.tangent, state, v, 5, 40), step.carry(state, v, 5, 40, record=True)
+    for name in ("growth", "state", "tangent"):
+        np.testing.assert_allclose(getattr(found, name), getattr(plain, name), rtol=0, atol=1e-12)
+    np.testing.assert_allclose(found.states, maps.follow(step, state, 5, 45), rtol=0, atol=1e-12)
+    assert plain.states is None and step.carry(state, v, 5, 40).states is None
+
+
+def test_the_exponent_of_training_is_the_growth_along_the_product_of_its_jacobians(learnable):
+    split, p, n = learnable(3), protocol(), 60
+    layers = training.layer_sizes(split, 2)
+    state = np.hstack(training.initial_ensemble(layers, [0], p))
+    step = maps.SGDMap(split, layers, p, p.rate)
+    d, half = state.shape[1], n // 2
+    jacobian = lambda s, t: step.tangent(np.tile(s, (d, 1)), np.eye(d), t)[1].T
+    v, lengths = np.random.default_rng(1).normal(size=d), []
+    products = np.eye(d)
+    for t, s in enumerate(maps.follow(step, state, 0, n)[:-1]):
+        if t == half:
+            products = np.eye(d)
+        J = jacobian(s, t)
+        v, products = J @ v, J @ products
+        lengths.append(np.linalg.norm(v))
+    found = maps.aligned_exponent(step.carry, state, n)
+    np.testing.assert_allclose(found.exponent, np.log(lengths[-1] / lengths[half - 1]) / half)
+    most = maps.stretches(step.carry, found.middle.state, half, half)
+    np.testing.assert_allclose(most[0, 0], np.log(np.linalg.norm(products, 2)) / half)
+    assert most[0, 0] >= found.exponent[0]
+
+
+def test_training_that_leaves_the_finite_numbers_is_refused(learnable):
+    split, p = learnable(3), protocol()
+    step = maps.SGDMap(split, training.layer_sizes(split, 2), p, np.inf)
+    state = np.ones((1, step.layers[:-1] @ step.layers[1:] + step.layers[1:].sum()))
+    with pytest.raises(ValueError, match="t=3; allowed: finite"):
+        step.carry(state, state, 0, 3)
+
+
+def test_saturated_runs_are_not_ranked_by_rounding():
+    truth = np.array([1e-5, 2e-5, 3e-5, 4e-5, 1e-17, -3e-12, 2e-16])
+    estimate = np.array([0.1, 0.2, 0.3, 0.4, 9.0, 8.0, 7.0])
+    assert maps.rank_agreement(estimate, truth) == 1  # with them it is negative
+    assert maps.rank_agreement(estimate[::-1], truth[::-1]) == 1
+    assert np.isnan(maps.rank_agreement(estimate[1:], truth[1:]))  # three are no ranking
+    assert np.isnan(maps.rank_agreement(np.ones(7), truth)) and np.isnan(maps.rank_agreement(estimate, np.ones(7)))
+    assert maps.rank_agreement([np.nan, 4, 3, 2, 1], np.array([9, 1, 2, 3, 4.0])) == -1
