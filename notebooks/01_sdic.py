@@ -43,8 +43,9 @@
 
 # %% tags=["parameters"]
 dataset: str = "cancer"  # cancer, titanic, banknote, iris, iris3f, vowel, mnist5k, mnist, wine, wdbc or digits
-protocol: str = "published"  # published (the paper, oddities included) or corrected
+protocol: str = "published"  # published (as the paper has it), resplit or corrected
 seeds: list = [0, 1]  # whole numbers; one network a seed
+splits: list = [0]  # seeds of the splits; published has one of its own, 42
 delta0: float = 1e-6  # size of the nudge to an initial weight
 window: int = None  # iterates a window; None: the data set's own
 overlap: float = None  # share of a window in the next one; None: the protocol's
@@ -54,7 +55,7 @@ out_dir: str = "results"  # folder for the rows (CSV) and where they came from (
 from study import parameters
 
 choices = parameters.check(
-    globals(), "dataset protocol seeds delta0 window overlap out_dir"
+    globals(), "dataset protocol seeds splits delta0 window overlap out_dir"
 )
 
 # %%
@@ -63,9 +64,10 @@ import pandas as pd
 
 from legc_utils import datasets, lyapunov, selection, training
 from study import evidence, plots, results
+from study.randomness import derived_seed
 
 plots.use_style()
-split = datasets.load(dataset, choices)
+split = datasets.load(dataset, choices, splits[0])
 epochs = selection.horizon(split, choices, "FT").epochs
 layers = training.layer_sizes(split, choices.hidden)
 n_weights = training.count_weights(layers)
@@ -80,29 +82,38 @@ print(f"{dataset}: network {layers}, {n_weights} weights, {n_iterates} iterates"
 # One ensemble holds the untouched network of every seed and its twins, one a weight; all of them advance together, with
 # the same arithmetic, so that nothing but the nudge can set them apart. Keeping all weights of all twins at every
 # iterate would fill the memory, so `reduce` boils each piece of the run down to three things: the growth of every
-# twin, the difference series of the nudged weight itself, and the weights of the untouched network.
-
+# twin, at a few hundred iterates; the difference series of the nudged weight itself; and that weight of the untouched
+# network.
 
 # %%
-def run_twins(delta0):
-    """Growth, own difference, untouched weights: each (iterates, seeds, weights)."""
-    kept = []
+shown = np.unique(np.linspace(0, n_iterates, 400).astype(int))
+half = (n_iterates + 1) // 2
+read = np.union1d(shown, half)  # the iterates at which growth is measured
+
+
+def run_twins(split, nudged, delta0):
+    """Growth (read, seeds, nudged); own difference and untouched weight, all iterates."""
+    kept, seen, twin = [], 0, np.arange(len(nudged)) + 1
 
     def reduce(piece):
-        w = piece.reshape(len(piece), len(seeds), 1 + n_weights, n_weights)
-        difference = w[:, :, 1:] - w[:, :, :1]
-        distance = np.linalg.norm(difference, axis=-1)
-        own = np.einsum("tsjj->tsj", difference)
-        kept.append((distance / delta0, own.copy(), w[:, :, 0].copy()))
+        nonlocal seen
+        w = piece.reshape(len(piece), len(seeds), 1 + len(nudged), n_weights)
+        here = read[(read >= seen) & (read < seen + len(piece))] - seen
+        distance = np.linalg.norm(w[here, :, 1:] - w[here, :, :1], axis=-1)
+        untouched = w[:, :, 0, nudged]
+        kept.append(
+            (distance / delta0, w[:, :, twin, nudged] - untouched, untouched)
+        )
+        seen += len(piece)
 
-    training.train_ensemble(
-        split, choices.hidden, seeds, choices,
-        perturb=delta0, record=reduce, epochs=epochs, evaluate=(),
-    )  # fmt: skip
+    offsets = delta0 * np.vstack([np.zeros(n_weights), np.eye(n_weights)[nudged]])
+    how = dict(perturb=offsets, record=reduce, epochs=epochs, evaluate=())
+    training.train_ensemble(split, choices.hidden, seeds, choices, **how)
     return [np.concatenate(part) for part in zip(*kept)]
 
 
-growth, own_difference, weights = run_twins(delta0)
+every = np.arange(n_weights)
+growth, own_difference, weights = run_twins(split, every, delta0)
 
 # %% [markdown]
 # How far does each twin get? On a logarithmic axis exponential growth is a straight rise, whatever its rate; a curve
@@ -111,10 +122,9 @@ growth, own_difference, weights = run_twins(delta0)
 # the first layer has to pass through all the others before it can matter.
 
 # %% mystnb={"figure": {"caption": "Growth of the distance between each twin and its origin, by layer of the nudged weight, all seeds.", "name": "fig-growth"}, "image": {"alt": "Growth against SGD iterate, one band a layer."}}
-shown = np.unique(np.linspace(0, len(growth) - 1, 400).astype(int))
 figure, (ax,) = plots.panels()
 for k, (at, *_) in enumerate(training.layer_slices(layers)):
-    plots.fan(ax, shown, growth[shown][..., at], plots.LAYERS[k], f"layer {k + 1}")
+    plots.fan(ax, read, growth[..., at], plots.LAYERS[k], f"layer {k + 1}")
 ax.axhline(1, color="black", ls=":", lw=1)
 ax.set_yscale("log")
 ax.legend()
@@ -134,13 +144,18 @@ plots.label(ax, title, "SGD iterate", "growth $g_j$ (ratio)")
 # weights behind, we also measure an exponent over the second half of the run alone. It is free of that transient.
 
 # %% mystnb={"figure": {"caption": "Finite-time exponents as the run goes on. Chaos would level off above zero.", "name": "fig-exponent"}, "image": {"alt": "Finite-time Lyapunov exponent of all twins against SGD iterate."}}
-later = shown[shown >= len(growth) // 50]
-exponent = np.log(growth[later]) / later[:, None, None]
-half = len(growth) // 2
-since_half = np.log(growth[-1] / growth[half])
-second_half = 1e6 * since_half / (len(growth) - 1 - half)  # nats per million
+later = read >= n_iterates // 50
+exponent = np.log(growth[later]) / read[later, None, None]
+
+
+def exponent_second_half(growth):
+    """Of every twin (seeds, nudged), nats per million iterates."""
+    since_half = np.log(growth[-1] / growth[read == half][0])
+    return 1e6 * since_half / (n_iterates - half)
+
+
 figure, (ax,) = plots.panels()
-plots.fan(ax, later, exponent, plots.LAYERS[0], "all twins")
+plots.fan(ax, read[later], exponent, plots.LAYERS[0], "all twins")
 ax.axhline(0, color="black", ls=":", lw=1)
 ax.legend()
 title = f"{dataset}: finite-time exponent"
@@ -165,8 +180,19 @@ def share_positive(series):
     return (le > 0).mean(axis=0)
 
 
-positive_difference = share_positive(own_difference / delta0)
-positive_raw = share_positive(weights)
+def twin_rows(nudged, growth, own_difference, weights):
+    """One row a seed and nudged weight: what its twin did, and the estimator's word."""
+    return pd.DataFrame({
+        "seed": np.repeat(seeds, len(nudged)),
+        "weight": np.tile(nudged, len(seeds)),
+        "growth": growth[-1].ravel(),
+        "exponent_second_half": exponent_second_half(growth).ravel(),
+        "le_difference_positive": share_positive(own_difference / delta0),
+        "le_raw_positive": share_positive(weights),
+    })  # fmt: skip
+
+
+rows = twin_rows(every, growth, own_difference, weights)
 
 # %% [markdown]
 # ## Does δ₀ matter?
@@ -176,7 +202,7 @@ positive_raw = share_positive(weights)
 # drown it. We repeat the run with a nudge a hundred times smaller and compare the growth at its end, twin by twin.
 
 # %%
-growth_small, _, _ = run_twins(delta0 / 100)
+growth_small, *_ = run_twins(split, every, delta0 / 100)
 ratio = growth_small[-1] / growth[-1]
 
 # %% [markdown]
@@ -188,18 +214,10 @@ ratio = growth_small[-1] / growth[-1]
 # difference series and for the weights. The last is the growth of the smaller nudge over that of the larger.
 
 # %% tags=["hide-input"]
-rows = pd.DataFrame({
-    "seed": np.repeat(seeds, n_weights),
-    "weight": np.tile(np.arange(n_weights), len(seeds)),
-    "growth": growth[-1].ravel(),
-    "exponent_second_half": second_half.ravel(),
-    "le_difference_positive": positive_difference,
-    "le_raw_positive": positive_raw,
-    "growth_ratio_small_delta0": ratio.ravel(),
-})  # fmt: skip
+rows["growth_ratio_small_delta0"] = ratio.ravel()
 results.save(
-    rows, "01_sdic", dataset, protocol, out_dir, seeds=seeds, delta0=delta0,
-    window=choices.window, overlap=choices.overlap,
+    rows, "01_sdic", dataset, protocol, out_dir, seeds=seeds, splits=splits,
+    delta0=delta0, window=choices.window, overlap=choices.overlap,
 )  # fmt: skip
 names = ["growth", "nats per million", "positive (δW)", "positive (W)", "small δ₀"]
 medians = (
@@ -208,16 +226,49 @@ medians = (
 medians.round(dict(zip(names, (2, 1, 3, 3, 3))))
 
 # %% [markdown]
-# The page on claims decides by one number a seed: the mean shares of positive windows, and the median exponent of the
-# second half. Seeds, not weights, are what it counts, as the weights of one network move together.
+# ## The same on other splits
+#
+# The page on claims decides by one number a network: the mean shares of positive windows, and the median exponent of the
+# second half. Networks, not weights, are what it counts, as the weights of one network move together. All above was one
+# division of the data into training and test set. Where the protocol has others, we repeat the measuring on them, with a
+# dozen twins a network: the weights to nudge are drawn at random for each split, the same for all its seeds, and the raw
+# series of these weights are read. There is no second run with a smaller nudge.
+#
+# What would the estimator say if there were nothing to find? For each network it also reads a dozen series of white noise
+# that are as long as the run. A share of positive windows that is no larger than theirs says nothing of training.
+
+
+# %%
+def twins_again(key):
+    """`twin_rows` on the split of that seed, a dozen nudged weights."""
+    rng = np.random.default_rng(derived_seed("nudged", key))
+    nudged = np.sort(rng.choice(n_weights, min(12, n_weights), replace=False))
+    other = datasets.load(dataset, choices, key)
+    return twin_rows(nudged, *run_twins(other, nudged, delta0))
+
+
+def noise_positive(key, seed):
+    """Share of positive windows in white noise as long as the run."""
+    rng = np.random.default_rng(derived_seed("noise", key, seed))
+    return share_positive(rng.normal(size=(n_iterates + 1, 12))).mean()
+
+
+each = {splits[0]: rows} | {key: twins_again(key) for key in splits[1:]}
+networks = pd.concat(each, names=["split"]).groupby(["split", "seed"])
+measured = pd.DataFrame({
+    "positive_raw": networks.le_raw_positive.mean(),
+    "positive_difference": networks.le_difference_positive.mean(),
+    "sensitive": networks.exponent_second_half.median(),
+})  # fmt: skip
+measured["noise"] = [noise_positive(*network) for network in measured.index]
+measured.groupby("split").mean().round(3)
 
 # %% tags=["hide-input", "nbval-ignore-output"]
-by_seed, exponents = rows.groupby("seed"), rows.exponent_second_half
-evidence.save({
-    "positive_raw": by_seed.le_raw_positive.mean(),
-    "positive_difference": by_seed.le_difference_positive.mean(),
-    "sensitive": by_seed.exponent_second_half.median(),
-}, "01_sdic", dataset, protocol, out_dir)  # fmt: skip
+noise = measured.pop("noise")
+placebo = dict(positive_raw=noise, positive_difference=noise)
+judged = dict(measured.items())
+evidence.save(judged, "01_sdic", dataset, protocol, out_dir, placebo=placebo)
+exponents = rows.exponent_second_half
 results.publish(dict(
     dataset=dataset, n_iterates=n_iterates, median_growth=rows.growth.median(),
     grown_percent=100 * (rows.growth > 1).mean(),
@@ -225,8 +276,9 @@ results.publish(dict(
     exponent_high=exponents.quantile(0.95),
     contracting_percent=100 * (exponents < 0).mean(),
     difference_positive=100 * rows.le_difference_positive.mean(),
-    raw_positive=100 * rows.le_raw_positive.mean(),
-    worst_ratio=100 * np.abs(ratio - 1).max(),
+    raw_positive=100 * rows.le_raw_positive.mean(), noise_positive=100 * noise.mean(),
+    worst_ratio=100 * np.abs(ratio - 1).max(), n_splits=len(splits),
+    over_splits=results.interval_text(measured.sensitive.groupby("split").mean(), 1),
 ))  # fmt: skip
 
 # %% [markdown]
@@ -239,9 +291,12 @@ results.publish(dict(
 #   millions: as long as the product is less than one, a difference does not even grow by a factor of e.
 # - **Estimator.** On the same runs Rosenstein's windowed exponent is positive in
 #   {glue:text}`difference_positive:.0f` % of the windows of the difference series and in
-#   {glue:text}`raw_positive:.0f` % of those of the raw weights. Where these shares are high although twins hardly part,
+#   {glue:text}`raw_positive:.0f` % of those of the raw weights, and in {glue:text}`noise_positive:.0f` % of those of white
+#   noise. Where these shares are high although twins hardly part,
 #   or even meet again, the estimator does not see what equation {eq}`eq-growth` measures: "positive in the windows" and
 #   "grows" are different statements.
+# - **Over splits** (this page has {glue:text}`n_splits:.0f`) the exponent of the second half is
+#   {glue:text}`over_splits` nats per million iterates, median over twins.
 # - **Size of δ₀.** A nudge a hundred times smaller changes the growth of any twin by at most
 #   {glue:text}`worst_ratio:.3f` %.
 #
