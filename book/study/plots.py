@@ -12,9 +12,10 @@ MODELS = {  # one colour a model, the same on every page
     "FT": _COLOURS[0],
     "PT": _COLOURS[2],
     "random": _COLOURS[1],
+    "random (PT)": _COLOURS[8],
     "magnitude": _COLOURS[4],
 }
-MARKERS = {"dense": "o", "FT": "s", "PT": "D", "random": "v", "magnitude": "^"}
+MARKERS = {"dense": "o", "FT": "s", "PT": "D", "random": "v", "random (PT)": "<", "magnitude": "^"}
 LAYERS = (_COLOURS[0], _COLOURS[1], _COLOURS[2], _COLOURS[4])
 
 
