@@ -12,9 +12,10 @@ MODELS = {  # one colour a model, the same on every page
     "FT": _COLOURS[0],
     "PT": _COLOURS[2],
     "random": _COLOURS[1],
+    "random (PT)": _COLOURS[8],
     "magnitude": _COLOURS[4],
 }
-MARKERS = {"dense": "o", "FT": "s", "PT": "D", "random": "v", "magnitude": "^"}
+MARKERS = {"dense": "o", "FT": "s", "PT": "D", "random": "v", "random (PT)": "<", "magnitude": "^"}
 LAYERS = (_COLOURS[0], _COLOURS[1], _COLOURS[2], _COLOURS[4])
 
 
@@ -182,6 +183,29 @@ OUTCOMES = {  # of a claim's test: colour and marker
     "undecided": (_COLOURS[7], "s"),
     "too few": ("0.3", "x"),
 }
+
+
+def answer(found, margins, path):
+    """A claim at a glance, as an SVG file: a mark with its interval for each data set, the placebo in grey below it.
+
+    found : DataFrame, the findings of one claim (`claims.ledger`); margins : tuple, drawn dotted; path : of the file
+    """
+    with plt.rc_context({"svg.hashsalt": "answer", "figure.constrained_layout.use": True}):  # the same bytes each time
+        figure, ax = plt.subplots(figsize=(2.1, 0.32 + 0.13 * len(found)))
+        for y, row in enumerate(found.itertuples()):
+            colour, marker = OUTCOMES[row.outcome]
+            ax.scatter(row.placebo, y + 0.3, color="0.65", marker="|", s=14)
+            ax.hlines(y, row.low, row.high, color=colour, linewidth=1)
+            ax.scatter(row.effect, y, color=colour, marker=marker, s=9, zorder=3)
+        for margin in margins:
+            ax.axvline(margin, color="black", linestyle=":", linewidth=0.7)
+        ax.set(yticks=[], ylim=(len(found) - 0.3, -0.7))
+        ax.tick_params(axis="x", labelsize=6, length=2, pad=1)
+        ax.locator_params(axis="x", nbins=4)
+        ax.grid(False)
+        sns.despine(ax=ax, left=True)
+        figure.savefig(path, metadata={"Date": None})
+        plt.close(figure)
 
 
 def specification_curve(found, axes, title, unit):

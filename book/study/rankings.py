@@ -12,6 +12,7 @@ from torch.nn.utils import prune
 from legc_utils import protocols, training
 from legc_utils.selection import find_masks
 from study import maps
+from study.randomness import derived_seed
 
 
 def snip(split, layers, protocol, weights, biases):
@@ -123,6 +124,16 @@ def effective_masks(masks, layers):
     return np.hstack([keep.reshape(len(masks), -1) for keep in shaped])
 
 
+def compact_operations(masks, layers):
+    """Multiply–adds of a sample once every unit and input on no path is cut out of its network: int (n,).
+
+    What a mask saves without kernels that skip zeros: a unit that nothing reaches sends a constant, which a bias can
+    hold, and one that no output hears can go.
+    """
+    shaped = [effective_masks(masks, layers)[:, at].reshape(-1, *shape) for at, _, shape in training.layer_slices(layers)]
+    return sum(keep.any(axis=1).sum(axis=1) * keep.any(axis=2).sum(axis=1) for keep in shaped)
+
+
 def retrain(split, hidden, seeds, protocol, masks, **options):
     """Train every mask from each seed's initial weights, all at once.
 
@@ -179,7 +190,7 @@ def magnitude_masks(masks, weights, candidates=slice(None)):
     return found
 
 
-def model_masks(split, hidden, seeds, protocol="published"):
+def model_masks(split, hidden, seeds, protocol="published", placebo=False):
     """The five models of Tables 1 to 3 for every seed.
 
     Random and magnitude pruning take as many weights as LEGCNet-FT does, among the same candidates; magnitude goes by
@@ -188,14 +199,20 @@ def model_masks(split, hidden, seeds, protocol="published"):
     Parameters
     ----------
     As `find_masks`.
+    placebo : bool
+        Add "random (PT)": random masks of PT's size, as "random" has FT's.
 
     Returns
     -------
     dict from dense, FT, PT, random, magnitude to bool (S, n_weights), True = keep
     """
     full, partial = (find_masks(split, hidden, seeds, protocol, variant) for variant in protocols.VARIANTS)
-    return {
+    masks = {
         "dense": np.ones_like(full.masks), "FT": full.masks, "PT": partial.masks,
         "random": random_masks(full.masks, seeds, full.candidates),
         "magnitude": magnitude_masks(full.masks, full.runs.final_weights, full.candidates),
     }  # fmt: skip
+    if placebo:
+        drawn = [derived_seed("random mask of PT", seed) for seed in seeds]
+        masks["random (PT)"] = random_masks(partial.masks, drawn, partial.candidates)
+    return masks
