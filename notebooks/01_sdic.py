@@ -91,6 +91,7 @@ half = (n_iterates + 1) // 2
 read = np.union1d(shown, half)  # the iterates at which growth is measured
 
 
+# %%
 def run_twins(split, nudged, delta0):
     """Growth (read, seeds, nudged); own difference and untouched weight, all iterates."""
     kept, seen, twin = [], 0, np.arange(len(nudged)) + 1
@@ -112,6 +113,10 @@ def run_twins(split, nudged, delta0):
     return [np.concatenate(part) for part in zip(*kept)]
 
 
+# %% [markdown]
+# First with all weights, each nudged in a twin of its own.
+
+# %%
 every = np.arange(n_weights)
 growth, own_difference, weights = run_twins(split, every, delta0)
 
@@ -180,6 +185,7 @@ def share_positive(series):
     return (le > 0).mean(axis=0)
 
 
+# %%
 def twin_rows(nudged, growth, own_difference, weights):
     """One row a seed and nudged weight: what its twin did, and the estimator's word."""
     return pd.DataFrame({
@@ -253,6 +259,7 @@ def noise_positive(key, seed):
     return share_positive(rng.normal(size=(n_iterates + 1, 12))).mean()
 
 
+# %%
 each = {splits[0]: rows} | {key: twins_again(key) for key in splits[1:]}
 networks = pd.concat(each, names=["split"]).groupby(["split", "seed"])
 measured = pd.DataFrame({

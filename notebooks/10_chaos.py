@@ -194,6 +194,7 @@ def above_null(real, null, **changes):
     return [np.mean([results.share_beaten(x, b) for x in a]) for a, b in pairs]
 
 
+# %%
 found = []
 for name, changes in settings.items():
     white = exponents(noise, **changes).reshape(len(seeds), -1)
@@ -377,6 +378,7 @@ def over_rates(split, how):
     return pd.DataFrame(kind | both), run
 
 
+# %%
 found = []
 for how in n_steps:
     rows, swept = over_rates(split, how)
