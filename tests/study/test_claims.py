@@ -340,4 +340,4 @@ def test_the_readme_is_given_questions_and_the_rest_stays(tmp_path, monkeypatch)
     lines = (tmp_path / "README.md").read_text().splitlines()
     assert lines[:2] == ["before", "<!-- verdicts -->"] and lines[-2:] == ["<!-- end of verdicts -->", "after"]
     line = next(line for line in lines if claims.get("early").asks in line)
-    assert "| 1 | 0 | 0 | 0 | reproduced |" in line and len(lines) == 16
+    assert "| 1 | 0 | 0 | 0 | reproduced |" in line and len(lines) == 16 and 'answers/early.svg" alt="reproduced"' in line
