@@ -98,7 +98,9 @@ def cells_of(**outcomes):
 
 
 def test_sentences_count_and_do_not_take_undecided_for_refuted():
-    cells = cells_of(a=["shown", "shown"], b=["shown", "undecided"], c=["shown the other way", "too few"], d=["shown absent"])
+    cells = cells_of(
+        a=["shown", "shown"], b=["shown", "undecided"], c=["shown the other way", "too few"], d=["shown absent"]
+    )
     text = chapters.what_claims_come_to(cells, dict.fromkeys("abcd"), "data set")
     assert text.startswith("Of 7 tests (2 claims, 4 data sets) 3 showed the claim, 1 showed that nothing larger")
     assert "1 the opposite, and 1 left it undecided; 1 had too few splits" in text
