@@ -20,7 +20,7 @@ from study import randomness, results
 
 VERDICTS = ("reproduced", "partly", "refuted", "undecided", "not testable")
 OUTCOMES = ("shown", "shown absent", "shown the other way", "undecided", "too few")
-SIGNS = dict(zip(OUTCOMES, "+0−?o"))
+SIGNS = dict(zip(OUTCOMES, "+∅−?o"))
 AGAINST = OUTCOMES[1:3]
 COUNTED = OUTCOMES[:4]
 COLUMNS = [name.replace(" the", "").replace(" ", "_") for name in COUNTED]  # of a table of counts
@@ -73,8 +73,8 @@ class Claim:
     def outcome(self, low, high):
         """What intervals show: array of `OUTCOMES`.
 
-        low, high : float or arrays, bounds of the interval of level 1 − 2·LEVEL, in units of the evidence; NaN where there
-        is none ("too few").
+        low, high : float or arrays, bounds of the interval of level 1 − 2·LEVEL, in units of the evidence; NaN where
+        there is none ("too few").
         """
         low, high, d = np.subtract(low, self.reference), np.subtract(high, self.reference), self.least
         above, below, inside = low > 0, high < 0, (low > -d) & (high < d)
@@ -283,7 +283,7 @@ def in_words(row):
 
 
 def measured(evidence, names, protocol=MAIN):
-    """The numbers of every claim on every data set: dict from (key, name) to dict of readings, Series by split and seed.
+    """The numbers of every claim and data set: dict from (key, name) to dict of readings, Series by split and seed.
 
     In the ledger's order; arguments, and what is left out, as in `ledger`.
     """
@@ -387,7 +387,7 @@ def markdown(claims):
     claims : DataFrame, the first that `ledger` returns.
     """
     lines = [
-        "| | each data set | effect | + | 0 | − | ? | verdict |",
+        "| | each data set | effect | + | ∅ | − | ? | verdict |",
         "| --- | --- | --- | --- | --- | --- | --- | --- |",
     ]
     for row in claims.itertuples():

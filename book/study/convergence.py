@@ -24,7 +24,7 @@ def log_ratio(logs, epochs, one, other):
 
 
 def tickets(accuracy, epochs, one, other="dense"):
-    """Whether `one` is no less accurate than `other` and strictly sooner: Series by run of 1, 0, NaN if neither arrives.
+    """Whether `one` is no less accurate than `other` and strictly sooner: 1 or 0 by run, NaN if neither arrives.
 
     accuracy, epochs : DataFrames by run and model
     """
