@@ -390,7 +390,7 @@ true = pd.concat(found, ignore_index=True)
 
 # %% [markdown]
 # Top: the truth by learning rate. Where tangent and twin agree, it can be trusted; above the dotted line displacements
-# grow. Middle: what the windowed estimator says of the same runs, on its own scale. If it knew anything of chaos, its curve
+# grow. (Where the growth is fast a twin falls behind: once it is no longer near, it cannot part any further.) Middle: what the windowed estimator says of the same runs, on its own scale. If it knew anything of chaos, its curve
 # would have the shape of the one above it. Bottom: the distance to the edge, cut off from below where it vanishes; no point
 # is shown where the network is saturated, so that the Hessian is zero. The paper's own rate is the third from the left.
 
@@ -510,9 +510,8 @@ for how, key in {"gradient descent": "gd", "SGD": "sgd"}.items():
     facts[f"{key}_runs"] = len(part)
 of_gd = true[(true.name == "gradient descent") & np.isclose(true.rate, choices.rate)]
 facts["gd_own"] = million(of_gd.tangent)
-facts |= {
-    f"split_{key}": results.interval_text(by_split[key], 1) for key in by_split
-}
+for key, decimals in zip(by_split, (2, 1, 1, 2)):
+    facts[f"split_{key}"] = results.interval_text(by_split[key], decimals)
 results.publish(facts)
 
 # %% [markdown]
@@ -531,8 +530,8 @@ results.publish(facts)
 #   over five steps and {glue:text}`fit_20:.2f` over twenty: a slope is meant to be read where $S$ rises, and where that is
 #   depends on the system.
 # - **The truth at the paper's own rate.** Over the second half of the recorded run the training map's exponent is
-#   {glue:text}`sgd_own` nats per *million* iterates, and no displacement at all grows faster than {glue:text}`most`, the
-#   largest singular value. One nat per million iterates multiplies a distance by $e$ in a million steps; the run has
+#   {glue:text}`sgd_own` nats per *million* iterates; no displacement at all grows faster than the largest singular value
+#   says, {glue:text}`most`. One nat per million iterates multiplies a distance by $e$ in a million steps; the run has
 #   {glue:text}`n_recorded:,.0f`.
 # - **It is hardly a rate.** In the second half of the recorded run a distance grows by {glue:text}`nats:.2f` nats, in that of
 #   a run four times as long by {glue:text}`nats_4:.2f`. Chaos would make it four times as many.
@@ -550,7 +549,8 @@ results.publish(facts)
 #   It is positive in {glue:text}`sgd_windowed:.0f` % and {glue:text}`gd_windowed:.0f` % of the runs.
 # - **Over splits** (this page has {glue:text}`n_splits:.0f`) the exponent of the recorded run is
 #   {glue:text}`split_chaos_true` nats per million iterates, and that of its last tenth, with the sign turned,
-#   {glue:text}`split_fixed_point`.
+#   {glue:text}`split_fixed_point`. Real windows exceed the null in a share of {glue:text}`split_chaos_shape`, and the rank
+#   correlation is {glue:text}`split_chaos_follows`.
 #
 # ```{admonition} What could be wrong with it
 # :class: caution
