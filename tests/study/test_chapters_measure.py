@@ -1,0 +1,44 @@
+"""What chapters 8 and 10 hand to the ledger is measured where the page says, and not where the answer turns."""
+
+from pathlib import Path
+
+import jupytext
+import numpy as np
+import pandas as pd
+import pytest
+
+NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
+
+
+def defined(notebook, name, **known):
+    """A function of a notebook, with what it needs to know."""
+    cells = [c.source for c in jupytext.read(NOTEBOOKS / f"{notebook}.py").cells if c.cell_type == "code"]
+    source = next(cell for cell in cells if f"def {name}(" in cell)
+    body = source[source.index(f"def {name}(") :].split("\n\n\n")[0]
+    exec(body, known)
+    return known[name]
+
+
+def stored(notebook, column):
+    """The first table among a notebook's stored outputs that has the column, as text, split into rows."""
+    for cell in jupytext.read(NOTEBOOKS / f"{notebook}.ipynb").cells:
+        for output in cell.get("outputs", []):
+            text = output.get("data", {}).get("text/plain", "")
+            if column in text.partition("\n")[0]:
+                return text.splitlines()
+    pytest.fail(f"no table has {column}")
+
+
+def test_slopes_leave_out_small_widths_where_a_pruned_share_meets_rounding():
+    widths, draws = [8, 32, 128, 512, 2048], range(3)
+    each = [(h, d, (d + 1.0) * max(1, 128 / h)) for h in widths for d in draws]  # falls up to 128 units only
+    rows = pd.DataFrame(each, columns=["width", "draw", "distance"])
+    slopes = defined("08_approximation", "slopes", np=np, pd=pd, wide_enough=128)
+    np.testing.assert_allclose(slopes(rows), 0, atol=1e-12)
+
+
+def test_the_shape_is_judged_with_a_theiler_window_without_which_its_sign_turns():
+    setting = next(line for line in stored("10_chaos", "real above null") if line.startswith("min_tsep=10 "))
+    judged = stored("10_chaos", "chaos_shape")
+    at = judged[0].split().index("chaos_shape") + 1  # the index comes first
+    assert np.isclose(float(judged[2].split()[at]), float(setting.split()[1]), atol=0.0051)
