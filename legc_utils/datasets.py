@@ -20,6 +20,7 @@ from legc_utils import protocols
 
 PACKAGED = Path(__file__).parent / "data"
 SPLIT_SEED = 42  # of the authors' Helper.py
+MOST_SPLITS = 2**32  # seeds that numpy's generator of those days can take
 _sklearn = lambda part: import_module(f"sklearn.{part}")  # a second, which names and checksums need not wait for
 _BUNDLES = {"wine": "load_wine", "wdbc": "load_breast_cancer", "digits": "load_digits"}
 # Rows 35 and 38 as they stand in UCI's and Kaggle's iris files; scikit-learn has Fisher's own numbers.
@@ -184,6 +185,8 @@ def load(name, protocol="published", seed=0):
     """
     files(name)  # or it is unknown
     protocols.check(seed=seed)
+    if seed >= MOST_SPLITS:
+        raise ValueError(f"{seed=} is not allowed; give a whole number below {MOST_SPLITS}")
     protocol = protocols.get(protocol, name)
     X, y, features, classes = _raw(name, protocol.uci_iris)
     X, y = np.asarray(X, dtype=np.float64), np.asarray(y, dtype=np.int64)

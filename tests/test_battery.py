@@ -66,6 +66,7 @@ BAD = {
     "dataset": ["irsi", "", 3, ["iris"], True],
     "protocol": ["publishd", None, 1, ["published"]],
     "seeds": [[], [-1], [0, 0], [True], [0.5], 3, None, "all", [[0]], [None], ["0"]],
+    "splits": [[], [-1], [0, 0], [True], [0.5], 3, None, "all", [[0]], [2**32], [0, 1]],  # published has but one
     "out_dir": ["", None, 3, ["results"], "nul\0"],
     "window": [4, True, 20.5, "x", [200], -200, float("inf")],
     "overlap": [1, -0.1, True, "x", [0.1], float("nan"), 1.5],
@@ -169,7 +170,7 @@ FUNCTIONS = [
     (lambda **bad: selection.find_masks(split(), 2, [0], short(), **bad), "variant", ["pt", None, 1, ["FT"]]),
     (lambda **bad: selection.find_masks(split(), 2, [0], **bad), "protocol", ["publishd", None, 1, ["published"]]),
     (lambda **bad: datasets.load("iris", **bad), "protocol", ["publishd", None, 1, ["published"]]),
-    (lambda **bad: datasets.load("iris", "corrected", **bad), "seed", [-1, True, None, "0", [0], 0.5]),
+    (lambda **bad: datasets.load("iris", "corrected", **bad), "seed", [-1, True, None, "0", [0], 0.5, 2**32]),
     (lambda dataset: datasets.load(dataset), "dataset", ["irsi", None, 1, ["iris"], True]),
     (protocols.get, "protocol", ["publishd", None, 1, ["published"]]),
     (protocols.get, "overlap", SHARES),

@@ -7,7 +7,7 @@ from dataclasses import fields as dataclass_fields
 from pathlib import Path
 from typing import NamedTuple
 
-from legc_utils import protocols
+from legc_utils import datasets, protocols
 from study import portable, texts
 
 
@@ -69,17 +69,18 @@ def choose(values):
         if name in values and not ok(values[name]):
             raise ValueError(f"{name}={values[name]!r} is not allowed; give {what}")
 
-    datasets, learner = protocols.DATASETS, ""
+    known, learner = protocols.DATASETS, ""
     if "network" in values:
         need("network", lambda v: v in list(NETWORKS), f"one of {', '.join(NETWORKS)}")
-        datasets, learner = NETWORKS[values["network"]].datasets, f", which network={values['network']!r} can learn"
+        known, learner = NETWORKS[values["network"]].datasets, f", which network={values['network']!r} can learn"
         if values["dataset"] is None:
-            values = values | {"dataset": datasets[0]}
+            values = values | {"dataset": known[0]}
     whole, number = protocols.is_whole, protocols.is_number
     seeds_ok = lambda v: isinstance(v, list) and v and all(whole(s, 0) for s in v) and len(set(v)) == len(v)
-    need("dataset", lambda v: v in datasets, f"one of {', '.join(datasets)}{learner}")
+    need("dataset", lambda v: v in known, f"one of {', '.join(known)}{learner}")
     need("seeds", seeds_ok, "a list of at least one whole number, each once, such as [0, 1]")
-    need("splits", seeds_ok, "a list of at least one whole number, each once, such as [0, 1]")
+    splits_ok = lambda v: seeds_ok(v) and max(v) < datasets.MOST_SPLITS
+    need("splits", splits_ok, "a list of at least one whole number below 2³², each once, such as [0, 1]")
     if values.get("protocol") == "published":
         one = "a list of one number under protocol='published', whose split is the authors', or protocol='resplit'"
         need("splits", lambda v: len(v) == 1, one)

@@ -58,6 +58,14 @@ def test_wrong_parameters_are_named_with_what_is_allowed(name, value):
     assert repr(value) in str(error.value) and ("allowed" in str(error.value))
 
 
+def test_splits_are_for_protocols_that_draw_them():
+    several = {"splits": [0, 1]}
+    assert parameters.choose(GIVEN | several | {"protocol": "resplit"}).resplit
+    assert not parameters.choose(GIVEN | {"splits": [7]}).resplit
+    with pytest.raises(ValueError, match=r"splits=\[0, 1\] is not allowed; give a list of one number under protocol='publ"):
+        parameters.choose(GIVEN | several)
+
+
 @pytest.mark.parametrize("value", [[], [0.0], [1.0], [0.9, 0.5], [0.5, 0.5], 0.5, ["x"]])
 def test_sparsities_are_rising_shares(value):
     with pytest.raises(ValueError, match="sparsities=.*rising list of shares"):
