@@ -61,7 +61,7 @@ import numpy as np
 import pandas as pd
 
 from legc_utils import datasets, selection, training
-from study import claims, convergence, evidence, networks, operations, paper
+from study import convergence, evidence, networks, operations, paper
 from study import plots, rankings, results
 
 plots.use_style()
@@ -225,8 +225,7 @@ matrix.round(4) if len(matrix) else "The paper prints nothing for this data set.
 # Some initial weights are luckier than others, and that luck is shared by all networks that start from them. Dense and
 # pruned networks share their seed, so differences are taken pair by pair, and the luck drops out. An interval that
 # includes zero cannot tell the pruned networks from the dense ones; that they are equally good takes more, namely an
-# interval that is narrow as well: the page on claims calls a loss of accuracy absent if it is less than
-# {glue:text}`margin:.0f` points. Random masks of the same size stand beside each: a gain that they share comes of having
+# interval that is narrow as well: the page on claims states from which loss of accuracy on it counts. Random masks of the same size stand beside each: a gain that they share comes of having
 # fewer weights, not of choosing them well.
 
 # %% mystnb={"figure": {"caption": "Pruned minus dense, one point a seed; the mean and its 95 % interval.", "name": "fig-paired"}, "image": {"alt": "Paired differences in accuracy and epochs, five pruned models."}}
@@ -344,7 +343,7 @@ facts = dict(
     one_sample=100 / len(split.y_test), adds_dense=adds["dense"], adds_FT=adds["FT"],
     compact_FT=counted.compact_adds["FT"], n_pairs=len(pair), last=last,
     not_reached=(~rows.reached).sum(), n_runs=len(rows),
-    neither=(~pair.any(axis=1)).sum(), margin=100 * claims.get("performance").least,
+    neither=(~pair.any(axis=1)).sum(),
     n_within=int(matrix.within.sum()) if printable else 0,
     n_printed=len(matrix) if printable else 0,
 )  # fmt: skip

@@ -69,7 +69,7 @@ import seaborn as sns
 import shap
 
 from legc_utils import datasets, selection, training
-from study import claims, evidence, importance, plots, rankings, results
+from study import evidence, importance, plots, rankings, results
 
 plots.use_style()
 split = datasets.load(dataset, choices, splits[0])
@@ -256,7 +256,6 @@ facts = {model.lower(): agreement.spearman[model] for model in models[1:]}
 facts |= {f"{model}_above": text for model, text in above.items()}
 yardstick = here.get("dense, other seed", pd.Series(dtype=float))
 facts["yardstick"] = results.interval_text(yardstick)
-facts["floor"] = claims.get("explained").reference
 results.publish(facts | dict(n_seeds=len(seeds)))
 
 # %% [markdown]
@@ -266,8 +265,8 @@ results.publish(facts | dict(n_seeds=len(seeds)))
 #   {glue:text}`ft:.2f`, PT {glue:text}`pt:.2f`, random {glue:text}`random:.2f`, magnitude
 #   {glue:text}`magnitude:.2f`.
 # - **The yardsticks**: two dense networks that differ only in their seed agree at {glue:text}`yardstick`. A pruned
-#   network above that line has kept more of its parent's reasoning than another seed would have. The floor that the
-#   page on claims asks for is {glue:text}`floor:.1f`.
+#   network above that line has kept more of its parent's reasoning than another seed would have. The page on claims
+#   asks for a floor instead, which does not depend on them.
 # - **Against a random mask of the same size**, seed by seed, FT agrees better by {glue:text}`FT_above`, and PT by
 #   {glue:text}`PT_above`. Negative is worse; with an interval that holds zero we cannot tell LEGCNet's choice from a
 #   draw.

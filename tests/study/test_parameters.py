@@ -62,7 +62,9 @@ def test_splits_are_for_protocols_that_draw_them():
     several = {"splits": [0, 1]}
     assert parameters.choose(GIVEN | several | {"protocol": "resplit"}).resplit
     assert not parameters.choose(GIVEN | {"splits": [7]}).resplit
-    with pytest.raises(ValueError, match=r"splits=\[0, 1\] is not allowed; give a list of one number under protocol='publ"):
+    with pytest.raises(
+        ValueError, match=r"splits=\[0, 1\] is not allowed; give a list of one number under protocol='publ"
+    ):
         parameters.choose(GIVEN | several)
 
 
