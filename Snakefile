@@ -47,15 +47,19 @@ def parameters(wildcards):
     notebook, name = config["notebooks"][wildcards.notebook], wildcards.name
     chosen = {to: settings[key].get(name, settings[key][kinds[name]]) for to, key in notebook["takes"].items()}
     about = {notebook.get("varies", "dataset"): name}
+    if wildcards.protocol != "published":
+        of = lambda key: settings[key].get(name, settings[key].get(kinds[name]))
+        chosen |= dict(splits=list(range(of(notebook["splits"]))), seeds=list(range(of("split_seeds"))))
+        chosen |= {"draws": of("split_draws")} if "draws" in chosen else {}
     return chosen | about | dict(protocol=wildcards.protocol, out_dir=f"{executed}/results")
 
 
 # networks and images first: theirs are the longest jobs
 runs = [(n, d, p) for d in reversed(names) for n, notebook in config["notebooks"].items()
         if kinds[d] in notebook["data"] and d in settings.get("only", {}).get(n, names) for p in notebook["protocols"]
-        if f"{d}-{p}" not in settings.get("skip", {}).get(n, [])]
+        if p == "published" or {d, kinds[d]} & {*settings[notebook["splits"]]}]
 pages = [f"{executed}/{n}/{d}-{p}.ipynb" for n, d, p in runs]
-prose = ["intro", "claims", "verdict", "sensitivity", "tables", "audit", "deviations", "fidelity", "performance", "rerun", "howto", "cluster",
+prose = ["intro", "claims", "changed", "verdict", "sensitivity", "tables", "audit", "deviations", "fidelity", "performance", "rerun", "howto", "cluster",
          "budget", "data", "built"]
 kept = {  # tables that are not computed by this build, but shown by it
     "rerun": sorted(Path("notebooks").glob("*.py")),
@@ -63,6 +67,7 @@ kept = {  # tables that are not computed by this build, but shown by it
     "howto": [Path("benchmarks/results", f"{name}.csv") for name in ("recorder", "recorder_sizes", "constants")],
     "performance": sorted(Path("benchmarks/results").glob("*.*")),
     "deviations": [Path("book/deviations.yaml")],
+    "changed": [Path("book/changed.yaml"), Path("book/claims_before.csv")],
     "sensitivity": [Path("book/sensitivity.csv"), Path("book/sensitivity.json")],
     "cluster": [Path("benchmarks/cluster.py"), *sorted(Path("benchmarks/results/cluster").glob("*.*"))],
     "built": [Path("Snakefile"), Path("config.yaml")],

@@ -4,7 +4,7 @@ Its figure has a panel and its table a row for every claim of the chapter or, wh
 field of the protocol that it changes. All numbers come from saved evidence and results. In between they are *cells*,
 a DataFrame with a row for each claim and data set: says and unit (what is asked, what is measured), heading (of the
 data set's own page; "" for none), dataset, each (list, one number a seed), effect (their mean), low, high, margins
-(tuple), outcome (None where nothing is judged), sign (what the table shows).
+(tuple), outcome (None where nothing is judged), placebo (mean, NaN for none), sign (what the table shows).
 """
 
 import io
@@ -24,14 +24,14 @@ PIXELS = 90  # of a page to show an inch of figure: three columns fill the page'
 
 
 def judge(table, names):
-    """What all chapters are judged by, for `from_claims` and `first_page`: the ledger of the published protocol.
+    """What all chapters are judged by, for `from_claims` and `first_page`: the ledger over splits.
 
     table : DataFrame, as `evidence.load` returns; names : sequence of str, all data sets and networks of the book
 
-    Returns the numbers (Series of arrays, by claim and data set) and the findings (DataFrame, as `claims.ledger`).
+    Returns the numbers (as `claims.measured`) and the findings (DataFrame, as `claims.ledger`).
     """
-    numbers = table[table.protocol == "published"].groupby(["claim", "dataset"]).value.agg(np.array)
-    return numbers, claims.ledger(table, claims.counted(names))[1]
+    names = claims.counted(names)
+    return claims.measured(table, names), claims.ledger(table, names, stability=False)[1]
 
 
 def from_claims(notebook, judged, shown):
@@ -44,16 +44,11 @@ def from_claims(notebook, judged, shown):
         claim = claims.get(row.key)
         if claim.notebook != notebook or row.dataset not in shown:
             continue
-        each, margin = numbers[row.key, row.dataset], claim.margin or 0.0
-        if claim.test == "near":  # the second number is one test sample, by which the first may be off too
-            each, margin = each[:1], max(margin, each[1])
-        elif claim.test == "superiority":  # counted from the margin, as in the ledger
-            each, margin = each - margin, 0.0
-        margins = (margin,) if claim.test in ("superiority", "at_least") else (-margin, margin)
         cells.append({
             "says": claim.says, "unit": claim.tested, "heading": claim.chapter.partition("#")[2],
-            "dataset": row.dataset, "each": each, "effect": row.effect, "low": row.low, "high": row.high,
-            "margins": margins, "outcome": row.outcome, "sign": claims.SIGNS[row.outcome],
+            "dataset": row.dataset, "each": claims.means(numbers[row.key, row.dataset]["effect"]), "effect": row.effect,
+            "low": row.low, "high": row.high, "margins": claim.margins, "outcome": row.outcome, "placebo": row.placebo,
+            "sign": claims.SIGNS[row.outcome],
         })  # fmt: skip
     return pd.DataFrame(cells)
 
@@ -72,7 +67,7 @@ def from_switches(saved):
         cells.append({
             "says": field, "unit": "weights pruned, changed − as it is (points)", "heading": "one-field-at-a-time",
             "dataset": name, "each": each.to_numpy(), "effect": effect, "low": low, "high": high, "margins": (0.0,),
-            "outcome": None, "sign": "0" if effect == 0 else f"{effect:+.1f}".replace("-", "−"),
+            "outcome": None, "placebo": np.nan, "sign": "0" if effect == 0 else f"{effect:+.1f}".replace("-", "−"),
         })  # fmt: skip
     return pd.DataFrame(cells)
 
@@ -94,8 +89,10 @@ def draw(cells, titles):
             ax.scatter(row.each, np.full(len(row.each), y), s=14, color="0.35", alpha=0.5, linewidth=0, zorder=2.5)
             ax.vlines(row.margins, y - 0.5, y + 0.5, color="black", linestyle=":", linewidth=1)
             colour, marker = plots.OUTCOMES.get(row.outcome, (plots.MODELS["FT"], "o"))
+            if not np.isnan(row.placebo):
+                shown["placebo"] = ax.scatter(row.placebo, y, s=40, color="0.6", marker="|", zorder=2.8)
             shown[row.outcome or "mean"] = ax.scatter(row.effect, y, s=36, color=colour, marker=marker, zorder=3)
-        ax.autoscale(False)  # an interval from two seeds would dwarf all else
+        ax.autoscale(False)  # an interval from two splits would dwarf all else
         ax.hlines(at, part.low, part.high, color="0.5", linewidth=1.2)
         plots.label(ax, wrapped(says), wrapped(part.unit.iloc[0]), "")
         ax.title.set(size=9, weight="normal")
@@ -134,18 +131,13 @@ def what_claims_come_to(cells, titles, kind):
     """What the tests of claims come to, in sentences that say no more than was decided."""
     n, on = Counter(cells.outcome), count(len(titles), kind)
     text = (
-        f"Of {count(len(cells), 'test')} ({count(cells.says.nunique(), 'claim')}, {on}) {n['supported']} came out in "
-        f"favour of the claim, {n['contradicted']} against it, and {n['undecided']} undecided"
+        f"Of {count(len(cells), 'test')} ({count(cells.says.nunique(), 'claim')}, {on}) {n['shown']} showed the claim, "
+        f"{n['shown absent']} showed that nothing larger than the smallest effect of interest is there, "
+        f"{n['shown the other way']} the opposite, and {n['undecided']} left it undecided"
     )
-    text += f"; {n['too few']} had too few seeds to decide anything." if n["too few"] else "."
+    text += f"; {n['too few']} had too few splits to decide anything." if n["too few"] else "."
     if n["undecided"]:
-        text += " Undecided is not contradicted: the interval holds what would support the claim and what would not."
-    outcomes = cells[cells.outcome != "too few"].groupby("dataset").outcome.agg(set)
-    if len(outcomes):
-        text += (
-            f" Of {on}, {(outcomes == {'supported'}).sum()} spoke for every claim that had enough seeds there, and "
-            f"{outcomes.map(lambda found: 'contradicted' in found).sum()} against at least one."
-        )
+        text += " Undecided is not refuted: the interval holds what would show the claim and what would not."
     return text
 
 
@@ -180,15 +172,17 @@ def first_page(notebook, opening, titles, judged, out_dir):
     if notebook == SWITCHES:
         saved = results.load(notebook, protocol="published", out_dir=out_dir)
         cells, what, says = from_switches(saved[saved.dataset.isin(titles)]), "field", what_fields_do
+        each = "seed"
         dotted, key = "no change", "Mean changes in points, · not changed there"
         more = "[](../audit.ipynb) says what each field stands for."
     else:
-        cells, what = from_claims(notebook, judged, titles), "claim"
+        cells, what, each = from_claims(notebook, judged, titles), "claim", "split (or, where there is but one, a seed)"
         says, dotted = what_claims_come_to, "the margins that decide"
         key = f"Signs: {', '.join(f'{sign} {outcome}' for outcome, sign in claims.SIGNS.items())}, · not tested there"
         more = "[](../claims.ipynb) says how they are decided, and gives every effect in numbers."
     if cells.empty:
         return {"index.md": opening.encode()}
+    placebo = "; a grey bar is the placebo's mean" if cells.placebo.notna().any() else ""
     png, width = draw(cells, titles)
     n = count(cells.says.nunique(), "panel")
     page = f"""{opening}
@@ -201,8 +195,8 @@ def first_page(notebook, opening, titles, judged, out_dir):
 :alt: {n}, one a {what}, with a row for each of {", ".join(titles.values())}; the table below says what came out.
 :width: {PIXELS * width:.0f}px
 
-Each {what} on each {kind}: a grey dot a seed or draw, the larger mark their mean, the line its interval, cut off
-where it leaves the panel. Dotted: {dotted}.
+Each {what} on each {kind}: a grey dot a {each}, the larger mark their mean, the line its interval, cut off
+where it leaves the panel{placebo}. Dotted: {dotted}.
 ```
 
 {table(cells, titles)}

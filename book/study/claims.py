@@ -6,6 +6,7 @@ nothing larger than the smallest effect of interest is there. `python -m study.c
 table in the README; without a folder, the table alone.
 """
 
+import shutil
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +28,7 @@ TESTS = ("more", "same", "no_less", "at_least", "exact")
 BEYOND = "beyond"  # the section of rows that the paper does not claim, but its idea needs
 MAIN = "resplit"  # the protocol that verdicts are about: the paper's, whatever the split
 TABLE = Path(__file__).parents[1] / "claims.csv"
+ANSWERS = TABLE.parent / "_static" / "answers"  # a picture for each question of the README
 _DATA = yaml.safe_load(TABLE.with_name("claims.yaml").read_text(encoding="utf-8"))
 LEVEL, FEWEST, STABLE, SHOWN_ONLY = (_DATA[name] for name in ("level", "fewest", "stable", "shown_only"))
 RESAMPLES = 400
@@ -69,11 +71,12 @@ class Claim:
         return self.reference if self.test in ("at_least", "exact") else self.least
 
     def outcome(self, low, high):
-        """What intervals of e, the evidence less `reference`, show: array of `OUTCOMES`.
+        """What intervals show: array of `OUTCOMES`.
 
-        low, high : float or arrays, bounds of the interval of level 1 − 2·LEVEL; NaN where there is none ("too few").
+        low, high : float or arrays, bounds of the interval of level 1 − 2·LEVEL, in the units of the evidence; NaN where
+        there is none ("too few").
         """
-        low, high, d = np.asarray(low, float), np.asarray(high, float), self.least
+        low, high, d = np.subtract(low, self.reference), np.subtract(high, self.reference), self.least
         above, below, inside = low > 0, high < 0, (low > -d) & (high < d)
         shown, absent, other, undecided, few = OUTCOMES
         if self.test == "more":
@@ -87,9 +90,15 @@ class Claim:
         cases = [(np.isnan(low) | np.isnan(high), few), *cases]
         return np.select(*zip(*cases), default=undecided)
 
+    @property
+    def margins(self):
+        """The values at which outcomes part, in the units of the evidence: tuple."""
+        of = {"more": (-self.least, 0, self.least), "same": (-self.least, self.least), "no_less": (-self.least,)}
+        return tuple(self.reference + margin for margin in of.get(self.test, (0,)))
+
     def p(self, effect, error, df):
         """The least one-sided level at which `outcome` decides, for a mean effect, its standard error and df."""
-        t = lambda value: scipy.stats.t.sf(value / error, df) if error > 0 else float(value <= 0)
+        effect, t = effect - self.reference, lambda value: scipy.stats.t.sf(value / error, df) if error > 0 else float(value <= 0)
         more_than, less_than = (lambda bound: t(effect - bound)), (lambda bound: t(bound - effect))
         if self.test in ("more", "same"):
             found = max(more_than(-self.least), less_than(self.least)), more_than(0), less_than(0)
@@ -110,21 +119,20 @@ class Claim:
 
         Returns
         -------
-        dict of effect (mean of e), low, high (interval of level 1 − 2·LEVEL), n (splits, or seeds of a single one),
-        runs, outcome; and stability, the share of resampled splits and seeds with the same outcome. Outcomes are
+        dict of effect (mean), low, high (interval of level 1 − 2·LEVEL), n (splits, or seeds of a single one), runs,
+        outcome; and stability, the share of resampled splits and seeds with the same outcome. Outcomes are
         "too few" for fewer than `FEWEST` means, unless the test is exact.
         """
-        table = _by_split(numbers) - self.reference
-        means = np.nanmean(table, axis=1) if len(table) else np.array([])
+        table, each = _by_split(numbers), means(numbers)
         runs = int((~np.isnan(table)).sum())
         if self.test == "exact":
-            effect = means.mean() if runs else np.nan
-            found = dict(effect=effect, low=np.nan, high=np.nan, n=len(means), runs=runs)
+            effect = each.mean() if runs else np.nan
+            found = dict(effect=effect, low=np.nan, high=np.nan, n=len(each), runs=runs)
             return found | dict(outcome=str(self.outcome(effect, effect)), stability=1.0)
-        effect, low, high = results.interval(means, 1 - 2 * LEVEL)
-        few = len(means) < FEWEST
+        effect, low, high = results.interval(each, 1 - 2 * LEVEL)
+        few = len(each) < FEWEST
         outcome = OUTCOMES[-1] if few else str(self.outcome(low, high))
-        found = dict(effect=effect, low=low, high=high, n=len(means), runs=runs, outcome=outcome, stability=np.nan)
+        found = dict(effect=effect, low=low, high=high, n=len(each), runs=runs, outcome=outcome, stability=np.nan)
         if seed is not None and not few:
             again = self.outcome(*_resampled(table, seed))
             found |= dict(stability=(again == outcome).mean(), again=again)
@@ -144,6 +152,12 @@ def get(key):
 def counted(names):
     """The data sets `names`, then what single claims are about beside them: held-out data, networks. List of str."""
     return list(dict.fromkeys([*names, *(name for claim in CLAIMS.values() for name in claim.on or ())]))
+
+
+def means(numbers):
+    """The mean of every split, or every number of a single one, as `Claim.decide` counts them: float (n,)."""
+    table = _by_split(numbers)
+    return np.nanmean(table, axis=1) if len(table) else np.array([])
 
 
 def _by_split(numbers):
@@ -247,6 +261,11 @@ def verdict(outcomes, pooled="undecided", most="reproduced"):
     return "undecided"
 
 
+def margins_fixed():
+    """The commit that last changed a margin or level in claims.yaml, abbreviated; None outside a checkout."""
+    return results.last_change("book/claims.yaml", r"^ *(least|reference|level|fewest|stable):")
+
+
 def in_words(row):
     """A verdict as tables show it, counts before words: "partly (3 of 5)". row : of the ledger's claims, a namedtuple."""
     n = sum(getattr(row, column) for column in COLUMNS)
@@ -312,7 +331,8 @@ def ledger(evidence, names, protocol=MAIN, stability=True):
         claim, seed = get(key), randomness.derived_seed(f"stability {key} {name}") if stability else None
         row = claim.decide(readings["effect"], seed)
         again[key, name] = row.pop("again", None)
-        needed = row["n"] * ((row["high"] - row["low"]) / max(claim.least, abs(row["effect"]))) ** 2
+        apart = max(claim.least, abs(row["effect"] - claim.reference))
+        needed = row["n"] * ((row["high"] - row["low"]) / apart) ** 2
         row["needed"] = np.ceil(needed) if row["outcome"] == "undecided" else np.nan
         for reading in READINGS[1:]:
             other = claim.decide(readings[reading]) if reading in readings else {}
@@ -382,6 +402,7 @@ def main(out_dir=None):
     if out_dir:
         claims = results.load("claims", "all", "published", out_dir)
         claims.drop(columns=["dataset", "protocol"]).to_csv(TABLE, index=False)
+        shutil.copytree(Path(out_dir, "answers"), ANSWERS, dirs_exist_ok=True)
     readme = TABLE.parent.parent / "README.md"
     before, rest = readme.read_text().split("<!-- verdicts -->\n")
     _, after = rest.split("<!-- end of verdicts -->")

@@ -185,6 +185,29 @@ OUTCOMES = {  # of a claim's test: colour and marker
 }
 
 
+def answer(found, margins, path):
+    """A claim at a glance, as an SVG file: a mark with its interval for each data set, the placebo in grey below it.
+
+    found : DataFrame, the findings of one claim (`claims.ledger`); margins : tuple, drawn dotted; path : of the file
+    """
+    with plt.rc_context({"svg.hashsalt": "answer", "figure.constrained_layout.use": True}):  # the same bytes each time
+        figure, ax = plt.subplots(figsize=(2.1, 0.32 + 0.13 * len(found)))
+        for y, row in enumerate(found.itertuples()):
+            colour, marker = OUTCOMES[row.outcome]
+            ax.scatter(row.placebo, y + 0.3, color="0.65", marker="|", s=14)
+            ax.hlines(y, row.low, row.high, color=colour, linewidth=1)
+            ax.scatter(row.effect, y, color=colour, marker=marker, s=9, zorder=3)
+        for margin in margins:
+            ax.axvline(margin, color="black", linestyle=":", linewidth=0.7)
+        ax.set(yticks=[], ylim=(len(found) - 0.3, -0.7))
+        ax.tick_params(axis="x", labelsize=6, length=2, pad=1)
+        ax.locator_params(axis="x", nbins=4)
+        ax.grid(False)
+        sns.despine(ax=ax, left=True)
+        figure.savefig(path, metadata={"Date": None})
+        plt.close(figure)
+
+
 def specification_curve(found, axes, title, unit):
     """Effects of all specifications in order of size, and below which choices make up each (Simonsohn et al. 2020).
 

@@ -46,6 +46,14 @@ def git_commit():
         return None
 
 
+def last_change(path, pattern):
+    """The commit that last changed lines of a file of this checkout that match a pattern, abbreviated; None outside one."""
+    try:
+        return _git("log", "-1", "--format=%h", "-G", pattern, "--", path) or None
+    except (OSError, subprocess.CalledProcessError):
+        return None
+
+
 def write(path, text):
     """Write a text so that a reader sees all of it or nothing."""
     partial = path.with_name(f"{path.name}.{os.getpid()}.partial")

@@ -34,6 +34,27 @@ def test_what_stands_in_for_a_seed_may_have_a_name(tmp_path):
     assert evidence.load(tmp_path).seed.tolist() == ["white noise", "random walk"]
 
 
+def test_splits_seeds_and_readings_are_kept(tmp_path):
+    at = pd.MultiIndex.from_product([[3, 4], [0, 1]], names=["split", "seed"])
+    numbers, placebo = pd.Series([1.0, 2, 3, 4], at), pd.Series([0.0, 0, 0, 1], at)
+    for protocol in ("resplit", "published"):
+        evidence.save({"early": numbers}, "03_granger_pruning", "iris", protocol, tmp_path, placebo={"early": placebo})
+    table = evidence.load(tmp_path)
+    over, fixed = (table[table.protocol == protocol] for protocol in ("resplit", "published"))
+    assert over.split.tolist() == ["3", "3", "4", "4"] * 2 and set(fixed.split) == {"fixed"}
+    assert over.reading.tolist() == ["effect"] * 4 + ["placebo"] * 4
+    assert over.value.tolist() == [1, 2, 3, 4, 0, 0, 0, 1]
+
+
+def test_a_reading_that_is_unknown_or_without_an_effect_is_refused(tmp_path):
+    where = "03_granger_pruning", "iris", "published", tmp_path
+    with pytest.raises(ValueError, match="reading 'guess' is unknown; allowed: effect, placebo, last, last_placebo"):
+        evidence.save({"early": NUMBERS}, *where, guess={"early": NUMBERS})
+    with pytest.raises(ValueError, match="claim 'causality' has a placebo, but no effect"):
+        evidence.save({"early": NUMBERS}, *where, placebo={"causality": NUMBERS})
+    assert not (tmp_path / "evidence").exists()
+
+
 @pytest.mark.parametrize(
     ("values", "said"),
     [

@@ -52,6 +52,17 @@ def offline(monkeypatch, tmp_path):
     return folder
 
 
+def test_other_splits_differ_from_the_published_one_in_that_alone():
+    published = datasets.load("iris", "published", seed=3)
+    same, other = (datasets.load("iris", "resplit", seed=seed) for seed in (datasets.SPLIT_SEED, 3))
+    for part in ("X_train", "y_train", "X_test", "y_test"):
+        assert np.array_equal(getattr(same, part), getattr(published, part))
+        assert getattr(other, part).shape == getattr(published, part).shape
+    assert not np.array_equal(other.y_test, published.y_test)
+    one, two = protocols.get("published", "iris"), protocols.get("resplit", "iris")
+    assert protocols.get(two, name="published", resplit=False) == one and two.resplit
+
+
 @pytest.mark.parametrize("protocol", protocols.PROTOCOLS)
 @pytest.mark.parametrize("name", SIZES)
 def test_sizes_types_and_classes(name, protocol):
@@ -140,7 +151,7 @@ def test_corrected_split_is_stratified_and_drawn_from_the_seed(name):
 @pytest.mark.parametrize("name", SMALL)
 def test_every_row_is_in_exactly_one_part(name, protocol):
     split = unscaled(name, protocol, seed=5)
-    X, y, *_ = datasets._raw(name, uci_iris=protocol == "published")
+    X, y, *_ = datasets._raw(name, uci_iris=protocol != "corrected")
     rows = np.column_stack([np.r_[split.X_train, split.X_test], np.r_[split.y_train, split.y_test]])
     wanted = np.column_stack([X, y]).astype(float)
     assert np.array_equal(rows[np.lexsort(rows.T)], wanted[np.lexsort(wanted.T)])
