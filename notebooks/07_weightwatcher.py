@@ -173,10 +173,10 @@ shown.rename(columns=columns).round(2)
 quantities = {"alpha": "alpha", "alpha_w": "alpha-hat"}
 matrix = printed.rename(columns=quantities).rename_axis(columns="quantity")
 matrix = matrix.stack().rename("printed").reset_index()
-ours = rows.rename(columns=quantities).groupby(["model", "layer"])[[*quantities.values()]]
-ranges = ours.agg(["min", "max"]).stack(0).set_axis(["most", "least"], axis=1)
+by_layer = rows.rename(columns=quantities).groupby(["model", "layer"])
+ranges = by_layer[["alpha", "alpha-hat"]].agg(["min", "max"]).stack(0)
 keys = pd.MultiIndex.from_frame(matrix[["model", "layer", "quantity"]])
-matrix[["least", "most"]] = ranges[["least", "most"]].reindex(keys).to_numpy()
+matrix[["least", "most"]] = ranges[["min", "max"]].reindex(keys).to_numpy()
 slack = 0.005 + 1e-9
 matrix["within"] = matrix.printed.between(matrix.least - slack, matrix.most + slack)
 matrix["quantity"] += ", layer " + matrix.pop("layer").astype(str)
@@ -248,8 +248,8 @@ for k in range(n_control):
 rows = pd.concat([rows, pd.DataFrame(control)], ignore_index=True)
 rows["inside"] = rows.alpha.between(paper.ALPHA_LOW, paper.ALPHA_HIGH)
 held = rows.astype({"heavy": bool}).groupby(["model", "layer"], sort=False)
-shares = held[["inside", "heavy"]].mean().unstack().rename_axis(columns=("%", "layer"))
-(100 * shares).round(0)
+shares = held[["inside", "heavy"]].mean().unstack()
+(100 * shares.rename_axis(columns=("%", "layer"))).round(0)
 
 # %% [markdown]
 # An exponential is told from a power law more easily the heavier the tail. So here is the test's power: the percentage
@@ -258,11 +258,11 @@ shares = held[["inside", "heavy"]].mean().unstack().rename_axis(columns=("%", "l
 
 # %% tags=["nbval-ignore-output"]
 sizes = [min(pair) for pair in zip(layers, layers[1:])]
-power, exponents = pd.DataFrame(index=pd.Index(sizes, name="eigenvalues")), (1.5, 2, 3)
-for exponent in exponents:
-    draw = lambda n: np.sort(1 + rng.pareto(exponent - 1, n))
-    found = {n: [spectra.is_heavy(draw(n)) for _ in range(n_control)] for n in sizes}
-    power[exponent] = [100 * np.mean(found[n]) for n in sizes]
+draw = lambda alpha, n: np.sort(1 + rng.pareto(alpha - 1, n))
+called = lambda *law: [spectra.is_heavy(draw(*law)) for _ in range(n_control)]
+exponents = 1.5, 2, 3
+power = [[100 * np.mean(called(each, n)) for each in exponents] for n in sizes]
+power = pd.DataFrame(power, pd.Index(sizes, name="eigenvalues"), exponents)
 power.rename_axis(columns="% heavy, by alpha").round(0)
 
 # %% [markdown]
@@ -323,10 +323,10 @@ def decide(*shared, treated):
     """Evidence by seed: shares of these models' layers; alpha of the third layer."""
     layers_of = trained[trained.model.isin(shared)].groupby("seed")
     share = layers_of[list(claimed)].mean().rename(columns=claimed)
-    third = trained[trained.layer == 3].pivot(index="seed", columns="model", values="alpha")
+    third = trained[trained.layer == 3].set_index(["seed", "model"]).alpha.unstack()
     if len(third):
-        share["third_layer"] = third[treated].mean(axis=1, skipna=False)
-        share["third_layer"] -= third[["dense", "magnitude"]].mean(axis=1, skipna=False)
+        mean = lambda names: third[names].mean(axis=1, skipna=False)
+        share["third_layer"] = mean(treated) - mean(["dense", "magnitude"])
     return dict(share.items())
 
 

@@ -133,7 +133,8 @@ def is_heavy(values, level=0.05):
 def alpha_interval(alpha, n, level=0.95):
     """Bounds of alpha, from a fit to n eigenvalues: its standard error (alpha − 1) / √n times Student's t.
 
-    A bootstrap would repeat eigenvalues, which no spectrum does, and misses the truth too often. alpha, n : floats or arrays, as `tail_fit` returns them; NaN where there is no fit.
+    A bootstrap would repeat eigenvalues, which no spectrum does, and misses the truth too often. alpha, n : floats or
+    arrays, as `tail_fit` returns them; NaN where there is no fit.
     """
     half = scipy.stats.t.ppf((1 + level) / 2, np.asarray(n) - 1) * (np.asarray(alpha) - 1) / np.sqrt(n)
     return alpha - half, alpha + half

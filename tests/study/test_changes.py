@@ -29,7 +29,8 @@ def test_every_row_of_then_has_a_row_now_and_every_reason_a_claim():
 
 def test_what_moved_is_told_by_words_and_not_reproduced_is_no_word_of_today():
     old = changes.before()
-    table = changes.compare(old, today(positive_raw="reproduced", flops="partly", exceeds="refuted", faster="undecided"))
+    new = today(positive_raw="reproduced", flops="partly", exceeds="refuted", faster="undecided")
+    table = changes.compare(old, new)
     moved = table.set_index("key").moved
     assert not moved["positive_raw"] and not moved["flops"] and not moved["optimisation"]
     assert moved["exceeds"] and moved["faster"]
