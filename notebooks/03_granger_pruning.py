@@ -87,7 +87,6 @@ print(f"{dataset}: network {layers}, {n_weights} weights, seeds {seeds}")
 # exponents, and the masks (which weights are kept).
 
 
-
 # %%
 def both_variants(split):
     """What LEGCNet-FT and -PT saw and chose on a split of the data."""
@@ -198,12 +197,12 @@ def what_noise_gets(found, s):
 # as the masks prune. It is undefined where one of the masks keeps, or prunes, everything.
 
 
-
 # %%
 def kappa(one, other):
     """Cohen's kappa of two masks; NaN where it is not defined."""
     two_sided = all(0 < mask.mean() < 1 for mask in (one, other))
     return cohen_kappa_score(one, other) if two_sided else np.nan
+
 
 # %% [markdown]
 # One row a network and variant. The columns to compare are the two shares of weights that are called causal: with the
@@ -214,11 +213,11 @@ def kappa(one, other):
 # %% tags=["hide-input"]
 def describe(chosen, number):
     """A row for each variant and seed of what was found on split `number`."""
-    rows = []
-    for (variant, found), (s, seed) in product(chosen.items(), enumerate(seeds)):
+    rows, every = [], product(chosen.items(), enumerate(seeds))
+    for (variant, found), (s, seed) in every:
         kept, among = found.masks[s, found.candidates], found.candidates
         pair = [chosen[each].masks[s, among] for each in ("FT", "PT")]
-        rng = np.random.default_rng(derived_seed("random kappa", number, seed))
+        rng = np.random.default_rng(derived_seed("kappa", number, seed))
         causal = kept if choices.rule == "noncausal" else ~kept
         noise, another = what_noise_gets(found, s)
         rows.append(dict(
@@ -227,11 +226,12 @@ def describe(chosen, number):
             non_causal=(~causal).sum(), pruned=(~kept).sum(),
             causal_percent=100 * causal.mean(), causal_percent_noise=noise,
             causal_percent_other_error=another, kappa_other_variant=kappa(*pair),
-            kappa_random=kappa(*(rng.permutation(mask) for mask in pair)),
+            kappa_random=kappa(*map(rng.permutation, pair)),
         ))  # fmt: skip
     return pd.DataFrame(rows)
 
 
+# %%
 rows = describe(chosen, splits[0])
 
 # %% [markdown]

@@ -91,6 +91,12 @@ def race(split, evaluate="stop"):
     return stacked, list(masks), runs
 
 
+# %% [markdown]
+# What is kept of each network: its readings, its weights, and the multiply–adds that would be left if everything that lies
+# on no path from an input to an output were cut out.
+
+
+# %%
 def read(stacked, names, runs, number):
     """A row for each network of split `number`."""
     rows, end = runs.at_stop().drop(columns="twin"), runs.at_stop(benchmark=np.inf)

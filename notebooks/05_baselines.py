@@ -91,6 +91,7 @@ def equal_masks(split):
     random = [rankings.random_masks(legc, numbers, among) for numbers in drawn]
     return np.stack([np.ones_like(legc), legc, magnitude, *random], axis=1)
 
+
 # %% [markdown]
 # ## The race
 #
@@ -228,7 +229,9 @@ evidence.save(
     last_placebo=advantages("last_accuracy", placebo=True),
 )  # fmt: skip
 over = {
-    f"{prefix}over_{name.split('_')[1]}": results.interval_text(gap[splits[0]], 2, 100)
+    f"{prefix}over_{name.split('_')[1]}": results.interval_text(
+        gap[splits[0]], 2, 100
+    )
     for prefix, of in (("", "accuracy"), ("last_", "last_accuracy"))
     for name, gap in advantages(of).items()
 }

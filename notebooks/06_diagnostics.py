@@ -115,7 +115,9 @@ print(f"{dataset}: {len(runs.members)} networks {runs.layers}, seeds {seeds}")
 def explain(split, runs):
     """SHAP values of a split's networks, and their importances, by seed and model."""
     found = importance.ensemble_shap_values(runs, split.X_train, split.X_test)
-    members = [(s, names[m]) for s, m in zip(runs.members.seed, runs.members["mask"])]
+    members = [
+        (s, names[m]) for s, m in zip(runs.members.seed, runs.members["mask"])
+    ]
     of = lambda values: importance.shap_importance(values, split.feature_names)
     return dict(zip(members, found)), dict(zip(members, map(of, found)))
 

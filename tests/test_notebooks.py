@@ -60,7 +60,7 @@ WRONG = [
     ("overlap", 1.0, ["overlap=1.0", "not including, 1"]),
     ("seeds", [], ["seeds=[]", "at least one"]),
     ("seeds", "[0, 0]", ["seeds=[0, 0]", "each once"]),
-    ("protocol", "x", ["protocol='x'", "published, corrected"]),
+    ("protocol", "x", ["protocol='x'", "published, resplit, corrected"]),
     ("dataste", "iris", ["dataste='iris'", "allowed: dataset"]),
 ]
 

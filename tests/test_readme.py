@@ -16,14 +16,15 @@ def test_it_is_read_in_two_minutes():
     assert README.count("![") == 1 and README.startswith("# ")
 
 
-def test_its_table_answers_ten_questions_at_most():
+def test_its_table_answers_ten_questions_in_a_line_each():
     table = README.split("<!-- verdicts -->\n")[1].split("<!-- end of verdicts -->")[0].splitlines()
     rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in table[2:]]
-    assert 1 <= len(rows) <= 10
-    for question, yes, undecided, no, verdict in rows:
-        assert question.endswith("?") and verdict, question
-        counts = re.fullmatch(r"(\d+) of (\d+) data sets", yes)
-        assert yes == "–" if counts is None else int(counts[1]) + int(undecided) + int(no) == int(counts[2]), question
+    assert len(rows) == 10
+    for question, picture, effect, *counts, verdict in rows:
+        assert question.endswith("?") and verdict and effect and len(counts) == 4, question
+        assert (ROOT / re.search(r'src="(.+?)" alt=".+"', picture)[1]).exists()
+        if partly := re.match(r"partly \((\d+) of (\d+)\)", verdict):
+            assert (int(partly[1]), int(partly[2])) == (int(counts[0]), sum(map(int, counts))), question
 
 
 def test_every_path_that_it_names_exists():

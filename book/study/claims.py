@@ -20,7 +20,7 @@ from study import randomness, results
 
 VERDICTS = ("reproduced", "partly", "refuted", "undecided", "not testable")
 OUTCOMES = ("shown", "shown absent", "shown the other way", "undecided", "too few")
-SIGNS = dict(zip(OUTCOMES, "+0−?o"))
+SIGNS = dict(zip(OUTCOMES, "+∅−?o"))
 AGAINST = OUTCOMES[1:3]
 COUNTED = OUTCOMES[:4]
 COLUMNS = [name.replace(" the", "").replace(" ", "_") for name in COUNTED]  # of a table of counts
@@ -73,7 +73,7 @@ class Claim:
     def outcome(self, low, high):
         """What intervals show: array of `OUTCOMES`.
 
-        low, high : float or arrays, bounds of the interval of level 1 − 2·LEVEL, in the units of the evidence; NaN where
+        low, high : float or arrays, bounds of the interval of level 1 − 2·LEVEL, in units of the evidence; NaN where
         there is none ("too few").
         """
         low, high, d = np.subtract(low, self.reference), np.subtract(high, self.reference), self.least
@@ -98,7 +98,10 @@ class Claim:
 
     def p(self, effect, error, df):
         """The least one-sided level at which `outcome` decides, for a mean effect, its standard error and df."""
-        effect, t = effect - self.reference, lambda value: scipy.stats.t.sf(value / error, df) if error > 0 else float(value <= 0)
+        effect, t = (
+            effect - self.reference,
+            lambda value: scipy.stats.t.sf(value / error, df) if error > 0 else float(value <= 0),
+        )
         more_than, less_than = (lambda bound: t(effect - bound)), (lambda bound: t(bound - effect))
         if self.test in ("more", "same"):
             found = max(more_than(-self.least), less_than(self.least)), more_than(0), less_than(0)
@@ -183,14 +186,14 @@ def _resampled(table, seed):
 
 
 def pool(claim, found):
-    """The mean effect over data sets by a model of random effects (Hartung & Knapp's interval), from a claim's findings.
+    """The mean effect over data sets of a claim, by a model of random effects with Hartung & Knapp's interval.
 
     found : DataFrame with effect, low, high, n, one row a data set; a single one speaks for itself.
 
     Returns
     -------
-    dict of pooled_effect, low, high (level 1 − 2·LEVEL) and p, the least level at which the claim is decided; NaN without
-    findings, and low, high and p without intervals.
+    dict of pooled_effect, low, high (level 1 − 2·LEVEL) and p, the least level at which the claim is decided; NaN
+    without findings, and low, high and p without intervals.
     """
     none = dict(pooled_effect=np.nan, low=np.nan, high=np.nan, p=np.nan)
     if found.empty:
@@ -202,7 +205,9 @@ def pool(claim, found):
     if len(effects) == 1:
         effect, error, df = effects[0], errors[0], found.n.iloc[0] - 1
     else:
-        from statsmodels.stats.meta_analysis import combine_effects  # half a second that the Snakefile need not wait for
+        from statsmodels.stats.meta_analysis import (
+            combine_effects,
+        )  # half a second that the Snakefile need not wait for
 
         tiny = 1e-9 * max(np.abs(effects).max(), np.ptp(effects), 1e-300)  # effects without any spread have weights too
         both = combine_effects(effects, np.maximum(errors, tiny) ** 2, method_re="pm", use_t=True)
@@ -267,7 +272,7 @@ def margins_fixed():
 
 
 def in_words(row):
-    """A verdict as tables show it, counts before words: "partly (3 of 5)". row : of the ledger's claims, a namedtuple."""
+    """A verdict as tables show it: "partly (3 of 5)". row : of the ledger's claims, a namedtuple."""
     n = sum(getattr(row, column) for column in COLUMNS)
     words = f"{row.verdict} ({row.shown} of {n})" if row.verdict == "partly" else row.verdict
     if row.section == BEYOND:  # what the paper does not claim cannot be reproduced
@@ -278,7 +283,7 @@ def in_words(row):
 
 
 def measured(evidence, names, protocol=MAIN):
-    """The numbers of every claim on every data set: dict from (key, name) to dict from reading to Series by split, seed.
+    """The numbers of every claim and data set: dict from (key, name) to dict of readings, Series by split and seed.
 
     In the ledger's order; arguments, and what is left out, as in `ledger`.
     """
@@ -377,22 +382,25 @@ def matrix(found):
 
 
 def markdown(claims):
-    """The questions of claims.yaml as the README answers them: question, picture, effect, data sets by outcome, verdict.
+    """The questions of claims.yaml as the README answers them: with picture, effect, data sets by outcome, and verdict.
 
     claims : DataFrame, the first that `ledger` returns.
     """
-    lines = ["| | each data set | effect | + | 0 | − | ? | verdict |", "| --- | --- | --- | --- | --- | --- | --- | --- |"]
+    lines = [
+        "| | each data set | effect | + | ∅ | − | ? | verdict |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- |",
+    ]
     for row in claims.itertuples():
         if asks := get(row.key).asks:
             counts = " | ".join(str(getattr(row, column)) for column in COLUMNS)
-            picture = f"![{in_words(row)}](book/_static/answers/{row.key}.svg)"
+            picture = f'<img src="book/_static/answers/{row.key}.svg" alt="{in_words(row)}">'
             words = in_words(row) + ("; random masks too" if row.nothing_of_legc else "")
             lines.append(f"| {asks} | {picture} | {effect_text(row)} | {counts} | {words} |")
     return "\n".join(lines)
 
 
 def effect_text(row):
-    """The pooled effect of a row of the ledger with its interval, in the units of the evidence: "−0.3 (−0.5 to −0.1)"."""
+    """The pooled effect of a row of the ledger with its interval, in units of the evidence: "−0.3 (−0.5 to −0.1)"."""
     mean, low, high = (f"{bound:.3g}".replace("-", "−") for bound in (row.pooled_effect, row.low, row.high))
     return "–" if mean == "nan" else mean if low == "nan" else f"{mean} ({low} to {high})"
 

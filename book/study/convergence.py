@@ -7,8 +7,8 @@ def restricted_logs(epochs, last):
     """Logarithm of the epochs to the benchmark, restricted to the last: DataFrame as `epochs`.
 
     epochs : DataFrame by run and model, counted from 0, NaN where the benchmark was never reached
-    last : int, epochs that were trained. As every network is followed to its last epoch, the mean of the restricted time
-    is the restricted mean survival time (Royston & Parmar 2013) without further estimate.
+    last : int, epochs that were trained. As every network is followed to its last epoch, the mean of the restricted
+    time is the restricted mean survival time (Royston & Parmar 2013) without further estimate.
     """
     return np.log((epochs + 1).fillna(last))
 
@@ -24,7 +24,7 @@ def log_ratio(logs, epochs, one, other):
 
 
 def tickets(accuracy, epochs, one, other="dense"):
-    """Whether `one` is no less accurate than `other` and strictly sooner: Series by run, 1, 0, or NaN if neither arrives.
+    """Whether `one` is no less accurate than `other` and strictly sooner: 1 or 0 by run, NaN if neither arrives.
 
     accuracy, epochs : DataFrames by run and model
     """

@@ -130,7 +130,9 @@ def compact_operations(masks, layers):
     What a mask saves without kernels that skip zeros: a unit that nothing reaches sends a constant, which a bias can
     hold, and one that no output hears can go.
     """
-    shaped = [effective_masks(masks, layers)[:, at].reshape(-1, *shape) for at, _, shape in training.layer_slices(layers)]
+    shaped = [
+        effective_masks(masks, layers)[:, at].reshape(-1, *shape) for at, _, shape in training.layer_slices(layers)
+    ]
     return sum(keep.any(axis=1).sum(axis=1) * keep.any(axis=2).sum(axis=1) for keep in shaped)
 
 

@@ -47,7 +47,7 @@ def git_commit():
 
 
 def last_change(path, pattern):
-    """The commit that last changed lines of a file of this checkout that match a pattern, abbreviated; None outside one."""
+    """The abbreviated commit that last changed lines of a file that match a pattern; None outside a checkout."""
     try:
         return _git("log", "-1", "--format=%h", "-G", pattern, "--", path) or None
     except (OSError, subprocess.CalledProcessError):
