@@ -48,7 +48,7 @@ folder.mkdir()
 causal = [f"FT,{seed},{100 * alpha},{30 * overlap}" for seed in seeds]
 (folder / "rows.csv").write_text("\\n".join(["variant,seed,causal_percent,causal_percent_noise", *causal, ""]))
 (folder / "rows.json").write_text(json.dumps(dict(seconds=1.0, git_commit=None, packages={})))
-above = pd.Series(100 * alpha - 30 * overlap, seeds)
+above = pd.Series(float(100 * alpha - 30 * overlap), seeds)
 evidence.save({"causality": above, "early": above}, "03_granger_pruning", dataset, protocol, out_dir)
 """
 GRID = {"notebook": "03_granger_pruning", "dataset": "iris3f", "seeds": [[0, 1, 2, 3, 4]]}
@@ -159,6 +159,7 @@ def test_seconds_of_a_job_leave_out_how_long_it_took_to_get_going():
         ({"alpha": []}, ["alpha=[]", "at least one value"]),
         ({"alpha": [0.1, 0.1]}, ["alpha=[0.1, 0.1]", "every value once"]),
         ({"seeds": [[0, 1], [1, 2]]}, ["seeds=[[0, 1], [1, 2]]", "every value once"]),
+        ({"splits": [0, [0, 2]]}, ["splits=[0, [0, 2]]", "every value once"]),
     ],
     ids=lambda v: next(iter(v)) if isinstance(v, dict) else "",
 )
@@ -172,8 +173,9 @@ def test_a_grid_that_makes_no_sense_is_refused(changes, said):
     ("changes", "said"),
     [
         ({"dataset": ["iris", "irsi"]}, ["1 of 2 points", "dataset=irsi", "iris3f"]),
-        ({"protocol": "x"}, ["protocol='x'", "published, corrected"]),
+        ({"protocol": "x"}, ["protocol='x'", "published, resplit, corrected"]),
         ({"seeds": [-1]}, ["seeds=[-1]"]),
+        ({"splits": [[0, 1]], "protocol": ["published", "resplit"]}, ["1 of 2 points", "splits=[0, 1]"]),
         ({"window": [None, 10**6]}, ["1 of 2 points", "window=1000000", "is longer than"]),
         ({"max_lag": list(range(60, 70))}, ["10 of 10 points", "allowed here: max_lag up to", "and 5 more"]),
         ({"notebook": "01_sdic", "dataset": "mnist5k", "delta0": 1e-6}, ["mnist5k", "up to 1000"]),
@@ -253,12 +255,24 @@ def test_progress_counts_whole_results_of_this_grid_only(tmp_path):
 
 def test_a_specification_is_tested_on_the_evidence_of_all_its_jobs():
     point = {"dataset": "iris", "alpha": 0.05, "window": None}
-    found = lambda *values: pd.DataFrame({"claim": ["early"] * len(values) + ["causality"], "value": [*values, 9.0]})
-    jobs = [(point, found(0.7, 0.8)), (point | {"alpha": 0.1}, found(0.6)), (point, found(0.9, 0.8, 0.8))]
+    frame = lambda key, values, reading="effect": pd.DataFrame(
+        {"claim": key, "split": "fixed", "seed": list(values), "reading": reading, "value": list(values.values())}
+    )
+    found = lambda **values: pd.concat(
+        [frame("early", values), frame("early", {"a": 0.0}, "placebo"), frame("causality", {"a": 9.0})]
+    )
+    jobs = [(point, found(a=0.7, b=0.8)), (point | {"alpha": 0.1}, found(a=0.6)), (point, found(c=0.9, d=0.8, e=0.8))]
     table = sweeps.specifications(jobs, list(point), claims.get("early"))
     assert table[["alpha", "window", "n"]].to_numpy().tolist() == [[0.05, "own", 5], [0.1, "own", 1]]
-    assert table.effect[0] == pytest.approx(0.8 - claims.get("early").margin)
-    assert table.outcome.tolist() == ["supported", "too few"]
+    assert table.effect[0] == pytest.approx(0.8) and claims.get("early").reference == 0.6
+    assert table.outcome.tolist() == ["shown", "too few"]
+
+
+def test_a_specification_over_splits_counts_splits_and_not_seeds():
+    rows = [dict(claim="early", split=str(k), seed=str(s), reading="effect", value=0.7 + 0.01 * k + 0.001 * s)
+            for k in range(6) for s in range(5)]  # fmt: skip
+    table = sweeps.specifications([({"alpha": 0.05}, pd.DataFrame(rows))], ["alpha"], claims.get("early"))
+    assert table.n.tolist() == [6] and table.outcome.tolist() == ["shown"]
 
 
 def test_influence_finds_the_choice_that_moves_the_conclusion():

@@ -6,6 +6,7 @@ import logging
 
 import numpy as np
 import pandas as pd
+import scipy
 import torch
 
 from legc_utils import training
@@ -14,6 +15,7 @@ from legc_utils.protocols import check, check_finite, numbers
 # Importing weightwatcher turns on INFO for every library and prints what hardware it found
 _root_level = logging.getLogger().level
 with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+    import powerlaw
     import weightwatcher
     from weightwatcher.WW_powerlaw import WWFit
 logging.getLogger().setLevel(_root_level)
@@ -96,6 +98,46 @@ def tail_fit(values):
     with contextlib.redirect_stdout(io.StringIO()):  # it prints a line for every small spectrum
         fit = WWFit(values)
     return (fit.alpha, fit.xmin, len(fit.data)) if fit.alpha > 0 else (np.nan, np.nan, np.nan)
+
+
+def tail_test(values):
+    """Does a power law fit a tail better than an exponential? Vuong's likelihood-ratio test (Clauset et al. 2009).
+
+    Parameters
+    ----------
+    values : float (n,), eigenvalues, smallest first
+
+    Returns
+    -------
+    ratio, p : floats. The normalised log-likelihood ratio of the two above `tail_fit`'s smallest eigenvalue, positive
+    where the power law is nearer, and the two-sided p-value of its sign. NaN where there is no fit.
+    """
+    _, smallest, n = tail_fit(values)
+    if np.isnan(n):
+        return np.nan, np.nan
+    tail = values[-n:]
+    # At the greatest likelihood, which is known for both: powerlaw.Fit looks for it, and for no alpha above three
+    steepness, rate = 1 / np.log(tail / smallest).mean(), 1 / (tail - smallest).mean()
+    by_power = np.log(steepness / smallest) - (steepness + 1) * np.log(tail / smallest)
+    by_exponential = np.log(rate) - rate * (tail - smallest)
+    ratio, p = powerlaw.loglikelihood_ratio(by_power, by_exponential, normalized_ratio=True)
+    return float(ratio), float(p)
+
+
+def is_heavy(values, level=0.05):
+    """Whether `tail_test` finds the power law nearer, at that level: bool. No tail, or too short a one, is none."""
+    ratio, p = tail_test(values)
+    return bool(ratio > 0 and p < level)
+
+
+def alpha_interval(alpha, n, level=0.95):
+    """Bounds of alpha, from a fit to n eigenvalues: its standard error (alpha − 1) / √n times Student's t.
+
+    A bootstrap would repeat eigenvalues, which no spectrum does, and misses the truth too often. alpha, n : floats or
+    arrays, as `tail_fit` returns them; NaN where there is no fit.
+    """
+    half = scipy.stats.t.ppf((1 + level) / 2, np.asarray(n) - 1) * (np.asarray(alpha) - 1) / np.sqrt(n)
+    return alpha - half, alpha + half
 
 
 def bootstrap_alpha(values, rng, draws=200):

@@ -22,6 +22,7 @@ from legc_utils import datasets, protocols
 from study import claims, evidence, parameters, results
 
 OWN = "own"  # how a parameter reads that is left to the data set
+RUNS = ("seeds", "splits")  # parameters that repeat a measurement; the others are choices
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,7 @@ def expand(section, folder="notebooks"):
     ----------
     section : dict
         `notebook`, optionally `claim` (a key of the ledger), and for any parameter of the notebook a value or a list
-        of values; None leaves it to the data set. An entry of `seeds` is one seed or a list that shares a job.
+        of values; None leaves it to the data set. An entry of `seeds` or `splits` is one, or a list that shares a job.
     folder : path
         Where the notebooks are.
 
@@ -98,12 +99,11 @@ def expand(section, folder="notebooks"):
             f"allowed: notebook, claim, {', '.join(takes)}"
         )
     axes = {name: section.get(name, default) for name, default in takes.items()}
-    if "seeds" not in section:
-        axes["seeds"] = [takes["seeds"]]
+    axes |= {name: [takes[name]] for name in RUNS if name in takes and name not in section}
     axes = {name: axis if isinstance(axis, list) else [axis] for name, axis in axes.items()}
-    axes["seeds"] = [seeds if isinstance(seeds, list) else [seeds] for seeds in axes["seeds"]]
+    axes |= {name: [v if isinstance(v, list) else [v] for v in axes[name]] for name in RUNS if name in axes}
     for name, axis in axes.items():
-        each = list(itertools.chain(*axis)) if name == "seeds" else axis
+        each = list(itertools.chain(*axis)) if name in RUNS else axis
         if not each or any(each.count(value) > 1 for value in each):
             _refuse(name, section.get(name), "at least one value, and every value once")
     return [dict(zip(axes, values)) for values in itertools.product(*axes.values())]
@@ -214,12 +214,11 @@ def collect(section, points, folder):
             about.append(json.loads(result.with_suffix(".json").read_text()))
             found.append((point, evidence.read(result.with_suffix(".evidence"))))
     table = pd.concat(frames, ignore_index=True)
-    claim, axes = _claim(section), [name for name in next(iter(points.values())) if name != "seeds"]
+    claim, axes = _claim(section), [name for name in next(iter(points.values())) if name not in RUNS]
     found = specifications(found, axes, claim)
-    margin = None if claim.test == "superiority" else claim.margin  # effects of superiority count from theirs
     provenance = {
         "sweep": section,
-        "claim": {k: getattr(claim, k) for k in ("key", "says", "tested")} | {"margin": margin, "page": claim.chapter},
+        "claim": {k: getattr(claim, k) for k in ("key", "says", "tested", "margins")} | {"page": claim.chapter},
         "jobs": len(points), "missing": [name for name in points if name in set(table.job[table.status == "missing"])],
         "job_seconds": sum(job["job_seconds"] for job in about), "work_seconds": sum(job["seconds"] for job in about),
         "git_commit": sorted({str(job["git_commit"]) for job in about}),
@@ -236,7 +235,7 @@ def _claim(section):
 
 
 def specifications(jobs, axes, claim):
-    """The claim's test for every combination of choices, over all its seeds.
+    """The claim's test for every combination of choices, over all its splits and seeds.
 
     Parameters
     ----------
@@ -253,9 +252,10 @@ def specifications(jobs, axes, claim):
     values = {}
     for point, found in jobs:
         choices = tuple(OWN if point[name] is None else point[name] for name in axes)
-        values.setdefault(choices, []).extend(found.value[found.claim == claim.key])
+        own = found[(found.claim == claim.key) & (found.reading == "effect")]
+        values.setdefault(choices, []).append(own.set_index(["split", "seed"]).value)
     kept = ["effect", "low", "high", "n", "outcome"]
-    found = [[*choices, *map(claim.decide(numbers).get, kept)] for choices, numbers in values.items()]
+    found = [[*choices, *map(claim.decide(pd.concat(numbers)).get, kept)] for choices, numbers in values.items()]
     return pd.DataFrame(found, columns=[*axes, *kept])
 
 
