@@ -171,8 +171,10 @@ def load(name, protocol="published", seed=0):
         cancer (683×9), titanic (1309×6), banknote (1372×4), iris (150×4), iris3f (150×3), vowel (871×3),
         mnist5k (5000×784), mnist (42,000×784); or, held out, wine (178×13), wdbc (569×30), digits (1797×64).
     protocol : str or protocols.Protocol
-        `published` always splits with the authors' shuffle (seed 42), so `seed` does not matter there; `corrected`
-        draws a stratified split from `seed` and fits the scaling on the training set.
+        `published` always splits with the authors' shuffle (seed 42), so `seed` does not matter there; `resplit`
+        shuffles by `seed` and differs in nothing else; `corrected` draws a stratified split from `seed` and fits the
+        scaling on the training set.
+    seed : int, of the split
 
     Returns a `Split`. Raises ValueError for an unknown name or protocol, and as `fetch`.
 
@@ -193,7 +195,7 @@ def load(name, protocol="published", seed=0):
         )
     else:
         order = np.arange(len(y))
-        np.random.RandomState(SPLIT_SEED).shuffle(order)
+        np.random.RandomState(seed if protocol.resplit else SPLIT_SEED).shuffle(order)
         train, test = order[:n_train], order[n_train:n_rows]
     X_train, X_test = _scale(X[train], X[test], protocol.scaling)
     names = tuple(map(str, features)), tuple(map(str, classes))

@@ -1,7 +1,8 @@
 """What an experiment does, as data: one frozen `Protocol` per data set and protocol name.
 
 Two columns of a table differ only in the named fields of two protocols. `published` is what the paper did and, where it
-is silent, what its released code did, oddities included; `corrected` is what a careful statistician would do instead.
+is silent, what its released code did, oddities included; `resplit` is the same on other divisions into training and
+test set; `corrected` is what a careful statistician would do instead.
 """
 
 import tomllib
@@ -15,7 +16,7 @@ import numpy as np
 HELDOUT = ("wine", "wdbc", "digits")  # not the paper's; no part in choosing anything
 IMAGES = ("mnist5k", "mnist")
 DATASETS = ("cancer", "titanic", "banknote", "iris", "iris3f", "vowel", *IMAGES, *HELDOUT)
-PROTOCOLS = ("published", "corrected")
+PROTOCOLS = ("published", "resplit", "corrected")
 VARIANTS = ("FT", "PT")
 CHOICES = {
     "dataset": DATASETS,
@@ -33,7 +34,7 @@ CHOICES = {
     "correction": (None, "bonferroni", "fdr_bh", "fdr_by"),
     "candidates": ("all", "after_first"),
     "combine": ("stouffer", "fisher", "pearson", "tippett", "mudholkar_george"),  # of scipy.stats.combine_pvalues
-    **dict.fromkeys(("stratify", "uci_iris", "shuffle", "difference"), (False, True)),
+    **dict.fromkeys(("stratify", "resplit", "uci_iris", "shuffle", "difference"), (False, True)),
 }
 
 
@@ -115,6 +116,7 @@ class Protocol:
     # data (the authors' Helper.py)
     scaling: str = "sample"  # sample, feature, minmax: each part by itself; train: fitted on the training set
     stratify: bool = False
+    resplit: bool = False  # shuffle by the seed that `datasets.load` is given, not by the authors' 42
     uci_iris: bool = True  # Kaggle's and UCI's iris file has two wrong rows (35 and 38); Fisher's has not
     # network and optimiser (section 4; Helper.py, torch_custom.py)
     hidden: tuple = (6,)
@@ -182,7 +184,7 @@ _CORRECTED = dict(
 def get(protocol="published", dataset="", **changes):
     """The `Protocol` of that name for a data set, with fields changed by keyword.
 
-    protocol : str or Protocol, "published", "corrected", or a Protocol, which is returned with `changes` applied
+    protocol : str or Protocol, one of `PROTOCOLS`, or a Protocol, which is returned with `changes` applied
     dataset : str, one of `DATASETS`; any other name gets the defaults (a data set of your own)
 
     Raises ValueError if the protocol is unknown; the message lists the names.
@@ -191,6 +193,8 @@ def get(protocol="published", dataset="", **changes):
         return replace(protocol, **changes)
     check(protocol=protocol)
     fields = {"dataset": dataset} | _PUBLISHED.get(dataset, {})
+    if protocol == "resplit":
+        fields |= {"name": protocol, "resplit": True}
     if protocol == "corrected":
         fields |= _CORRECTED
     return Protocol(**(fields | changes))

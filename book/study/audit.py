@@ -76,12 +76,12 @@ def switches(protocol):
     Every field in which `published` and `corrected` differ takes the other protocol's value; `rule` takes the other
     reading of the paper (section 4 against sections 2.2 and 3.6).
     """
-    other = "corrected" if protocol.name == "published" else "published"
+    other = "published" if protocol.name == "corrected" else "corrected"
     theirs = asdict(protocols.get(other, protocol.dataset)) | {
         "rule": "causal" if protocol.rule == "noncausal" else "noncausal"
     }
     mine = asdict(protocol)
-    idle = {"name"} | (set() if protocol.dataset.startswith("iris") else {"uci_iris"})
+    idle = {"name", "resplit"} | (set() if protocol.dataset.startswith("iris") else {"uci_iris"})
     changed = {"as it is": protocol}
     for field in mine:
         if field not in idle and mine[field] != theirs[field]:

@@ -1,8 +1,9 @@
 """The ledger: every claim of the paper, how it was tested, what came out, and a verdict that follows from it.
 
-Verdicts are functions of the evidence that notebooks save (`evidence`) and of claims.yaml, nothing else: `ledger`
-applies one of the tests below to each claim. `python -m study.claims RESULTS` writes claims.csv and the table in the
-README; without a folder, the table alone.
+Verdicts are functions of the evidence that notebooks save (`evidence`) and of claims.yaml, nothing else. On each data
+set a claim's evidence has one mean for every split; their interval decides, for or against at the same level, or that
+nothing larger than the smallest effect of interest is there. `python -m study.claims RESULTS` writes claims.csv and the
+table in the README; without a folder, the table alone.
 """
 
 import sys
@@ -14,126 +15,21 @@ import pandas as pd
 import scipy
 import yaml
 
-from study import results
+from study import randomness, results
 
-VERDICTS = ("reproduced", "partly", "not reproduced", "not testable")
-OUTCOMES = ("supported", "undecided", "contradicted", "too few")
-SIGNS = dict(zip(OUTCOMES, "+?−o"))
+VERDICTS = ("reproduced", "partly", "refuted", "undecided", "not testable")
+OUTCOMES = ("shown", "shown absent", "shown the other way", "undecided", "too few")
+SIGNS = dict(zip(OUTCOMES, "+0−?o"))
+AGAINST = OUTCOMES[1:3]
+COUNTED = OUTCOMES[:4]
+COLUMNS = [name.replace(" the", "").replace(" ", "_") for name in COUNTED]  # of a table of counts
+TESTS = ("more", "same", "no_less", "at_least", "exact")
 BEYOND = "beyond"  # the section of rows that the paper does not claim, but its idea needs
+MAIN = "resplit"  # the protocol that verdicts are about: the paper's, whatever the split
 TABLE = Path(__file__).parents[1] / "claims.csv"
 _DATA = yaml.safe_load(TABLE.with_name("claims.yaml").read_text(encoding="utf-8"))
-LEVEL, LEAST = _DATA["level"], _DATA["least"]
-
-
-# The tests. Each takes one number a seed and returns effect, low, high, n, p and outcome.
-
-
-def _finding(values, level, outcome, p=np.nan, least=2):
-    effect, low, high = results.interval(values, level)
-    decided = outcome(low, high) if len(values) >= least else "too few"
-    return dict(effect=effect, low=low, high=high, n=len(values), p=p, outcome=decided)
-
-
-def _clean(values):
-    values = np.asarray(values, dtype=np.float64)
-    return values[~np.isnan(values)]
-
-
-def equivalence(differences, margin):
-    """Two one-sided tests (Schuirmann 1987): is the mean difference within ±margin?
-
-    differences : float (n,), paired, NaN left out. The interval is the one that decides, of level 1 − 2·LEVEL.
-
-    Returns
-    -------
-    dict of effect (mean), low, high, n, p (NaN) and outcome: supported if the interval lies inside ±margin,
-    contradicted if it lies outside, undecided otherwise, and "too few" below `LEAST` differences.
-    """
-
-    def outcome(low, high):
-        if low > -margin and high < margin:
-            return "supported"
-        return "contradicted" if low > margin or high < -margin else "undecided"
-
-    return _finding(_clean(differences), 1 - 2 * LEVEL, outcome, least=LEAST)
-
-
-def superiority(differences, margin=0.0):
-    """One-sided paired t-test: is the mean difference above the margin?
-
-    Returns a dict as `equivalence`, with p, and effect and interval (of level 1 − LEVEL) counted from the margin. The
-    outcome is supported if p < LEVEL, which `correct` tightens for the number of tests; contradicted if the whole
-    interval lies below the margin; undecided otherwise, and "too few" below `LEAST` differences.
-    """
-    d = _clean(differences) - margin
-    if len(d) < 2:
-        p = np.nan
-    elif np.ptp(d) <= 1e-12 * np.abs(d).max():  # equal but for rounding: no t statistic; a sign test, all on one side
-        p = 0.5 ** len(d) if d[0] > 0 else 1.0
-    else:
-        p = scipy.stats.ttest_1samp(d, 0, alternative="greater").pvalue
-
-    def outcome(low, high):
-        if p < LEVEL:
-            return "supported"
-        return "contradicted" if high < 0 else "undecided"
-
-    return _finding(d, 1 - LEVEL, outcome, p, LEAST)
-
-
-def at_least(values, margin):
-    """Is the mean at least `margin`? Supported if the interval's lower end is, contradicted if its upper end is not."""
-
-    def outcome(low, high):
-        return "supported" if low >= margin else "contradicted" if high < margin else "undecided"
-
-    return _finding(_clean(values), 1 - LEVEL, outcome)
-
-
-def near(values, margin):
-    """One comparison without an interval: is the first value within ±margin, or ± the second if that is more?
-
-    values : (found − printed, one test sample).
-    """
-    difference, sample = values
-    outcome = "supported" if abs(difference) <= max(margin, sample) + 1e-9 else "contradicted"
-    return dict(effect=difference, low=np.nan, high=np.nan, n=1, p=np.nan, outcome=outcome)
-
-
-def correct(found):
-    """Holm's correction over all superiority tests of a ledger: `found` with column p_holm and outcomes to match."""
-    found = found.assign(p_holm=np.nan)
-    tested = found.p.notna()
-    if tested.any():
-        from statsmodels.stats.multitest import multipletests  # half a second, which the Snakefile need not wait for
-
-        found.loc[tested, "p_holm"] = multipletests(found.p[tested], LEVEL, "holm")[1]
-        lost = tested & (found.outcome == "supported") & ~(found.p_holm < LEVEL)
-        found.loc[lost, "outcome"] = "undecided"
-    return found
-
-
-def verdict(outcomes, most="reproduced"):
-    """What the outcomes on all data sets add up to.
-
-    outcomes : sequence of `OUTCOMES`, one a data set
-    most : str
-        The best verdict that the test can give: "partly" for a necessary condition that proves less than the claim.
-
-    Returns
-    -------
-    str: "reproduced" if every data set supports the claim, "partly" if some do, "not reproduced" if none does, "not
-    testable" without outcomes. Data sets with "too few" seeds do not count.
-    """
-    if unknown := set(outcomes) - set(OUTCOMES):
-        raise ValueError(f"outcome={sorted(unknown)[0]!r} is unknown; allowed: {', '.join(OUTCOMES)}")
-    outcomes = [o for o in outcomes if o != "too few"]
-    if not outcomes:
-        return "not testable"
-    supported = outcomes.count("supported")
-    if supported == 0:
-        return "not reproduced"
-    return most if supported == len(outcomes) else "partly"
+LEVEL, FEWEST, STABLE, SHOWN_ONLY = (_DATA[name] for name in ("level", "fewest", "stable", "shown_only"))
+RESAMPLES = 400
 
 
 @dataclass(frozen=True)
@@ -150,7 +46,9 @@ class Claim:
     asks: str = ""
     chapter: str = ""
     test: str | None = None
-    margin: float | None = None
+    reference: float = 0.0
+    least: float = 0.0
+    why: str = ""
     on: tuple | None = None
     most: str = "reproduced"
 
@@ -165,13 +63,74 @@ class Claim:
         """The notebook that saves the claim's evidence; "" if it cannot be tested."""
         return self.chapter.partition("#")[0]
 
-    def decide(self, values):
-        """The test's finding on the evidence, one number a seed: dict of effect, low, high, n, p and outcome."""
-        test = TESTS[self.test]
-        return test(values) if self.margin is None else test(values, self.margin)
+    @property
+    def smallest(self):
+        """The smallest effect of interest, or the floor of a test that has one."""
+        return self.reference if self.test in ("at_least", "exact") else self.least
+
+    def outcome(self, low, high):
+        """What intervals of e, the evidence less `reference`, show: array of `OUTCOMES`.
+
+        low, high : float or arrays, bounds of the interval of level 1 − 2·LEVEL; NaN where there is none ("too few").
+        """
+        low, high, d = np.asarray(low, float), np.asarray(high, float), self.least
+        above, below, inside = low > 0, high < 0, (low > -d) & (high < d)
+        shown, absent, other, undecided, few = OUTCOMES
+        if self.test == "more":
+            cases = [(inside, absent), (above, shown), (below, other)]
+        elif self.test == "same":
+            cases = [(inside, shown), (above | below, other)]
+        elif self.test == "no_less":
+            cases = [(low > -d, shown), (below, other)]
+        else:
+            cases = [(low >= 0, shown), (below, other)]
+        cases = [(np.isnan(low) | np.isnan(high), few), *cases]
+        return np.select(*zip(*cases), default=undecided)
+
+    def p(self, effect, error, df):
+        """The least one-sided level at which `outcome` decides, for a mean effect, its standard error and df."""
+        t = lambda value: scipy.stats.t.sf(value / error, df) if error > 0 else float(value <= 0)
+        more_than, less_than = (lambda bound: t(effect - bound)), (lambda bound: t(bound - effect))
+        if self.test in ("more", "same"):
+            found = max(more_than(-self.least), less_than(self.least)), more_than(0), less_than(0)
+        elif self.test == "no_less":
+            found = more_than(-self.least), less_than(0)
+        else:
+            found = more_than(0), less_than(0)
+        return min(found)
+
+    def decide(self, numbers, seed=None):
+        """The finding on one data set.
+
+        Parameters
+        ----------
+        numbers : Series by split and seed, or a sequence of floats, NaN left out.
+            Where there are several splits, what counts is the mean of each; else every number.
+        seed : int, optional, of the resamples behind `stability`; without it there are none
+
+        Returns
+        -------
+        dict of effect (mean of e), low, high (interval of level 1 − 2·LEVEL), n (splits, or seeds of a single one),
+        runs, outcome; and stability, the share of resampled splits and seeds with the same outcome. Outcomes are
+        "too few" for fewer than `FEWEST` means, unless the test is exact.
+        """
+        table = _by_split(numbers) - self.reference
+        means = np.nanmean(table, axis=1) if len(table) else np.array([])
+        runs = int((~np.isnan(table)).sum())
+        if self.test == "exact":
+            effect = means.mean() if runs else np.nan
+            found = dict(effect=effect, low=np.nan, high=np.nan, n=len(means), runs=runs)
+            return found | dict(outcome=str(self.outcome(effect, effect)), stability=1.0)
+        effect, low, high = results.interval(means, 1 - 2 * LEVEL)
+        few = len(means) < FEWEST
+        outcome = OUTCOMES[-1] if few else str(self.outcome(low, high))
+        found = dict(effect=effect, low=low, high=high, n=len(means), runs=runs, outcome=outcome, stability=np.nan)
+        if seed is not None and not few:
+            again = self.outcome(*_resampled(table, seed))
+            found |= dict(stability=(again == outcome).mean(), again=again)
+        return found
 
 
-TESTS = {test.__name__: test for test in (equivalence, superiority, at_least, near)}
 CLAIMS = {claim["key"]: Claim(**claim) for claim in _DATA["claims"]}  # in the order of the ledger
 
 
@@ -187,46 +146,208 @@ def counted(names):
     return list(dict.fromkeys([*names, *(name for claim in CLAIMS.values() for name in claim.on or ())]))
 
 
-def ledger(evidence, names, protocol="published"):
+def _by_split(numbers):
+    """Numbers as an array (n_splits, n_seeds), or (n, 1) of a single split, without rows and columns of NaN only."""
+    if not isinstance(numbers, pd.Series) or numbers.index.nlevels == 1:
+        table = np.asarray(numbers, dtype=np.float64).reshape(-1, 1)
+    else:
+        table = numbers.unstack().sort_index().sort_index(axis=1).to_numpy(dtype=np.float64)  # noqa: PD010
+        table = table.reshape(-1, 1) if len(table) == 1 else table
+    return table[~np.isnan(table).all(axis=1)]
+
+
+def _resampled(table, seed):
+    """Bounds of the interval of the mean for `RESAMPLES` draws of splits and, within each, of seeds."""
+    rng, (n, k) = np.random.default_rng(seed), table.shape
+    rows = rng.integers(n, size=(RESAMPLES, n, 1))
+    drawn = table[rows, rng.integers(k, size=(RESAMPLES, n, k))]
+    held = ~np.isnan(drawn)
+    means = np.where(held, drawn, 0.0).sum(axis=2) / np.maximum(held.sum(axis=2), 1)
+    means = np.where(held.any(axis=2), means, np.nanmean(table, axis=1)[rows[..., 0]])
+    half = scipy.stats.t.ppf(1 - LEVEL, n - 1) * means.std(axis=1, ddof=1) / np.sqrt(n)
+    return means.mean(axis=1) - half, means.mean(axis=1) + half
+
+
+def pool(claim, found):
+    """The mean effect over data sets by a model of random effects (Hartung & Knapp's interval), from a claim's findings.
+
+    found : DataFrame with effect, low, high, n, one row a data set; a single one speaks for itself.
+
+    Returns
+    -------
+    dict of pooled_effect, low, high (level 1 − 2·LEVEL) and p, the least level at which the claim is decided; NaN without
+    findings, and low, high and p without intervals.
+    """
+    none = dict(pooled_effect=np.nan, low=np.nan, high=np.nan, p=np.nan)
+    if found.empty:
+        return none
+    effects = found.effect.to_numpy(dtype=np.float64)
+    if claim.test == "exact" or found.low.isna().any():
+        return none | dict(pooled_effect=effects.mean())
+    errors = (found.high - found.low).to_numpy() / 2 / scipy.stats.t.ppf(1 - LEVEL, found.n.to_numpy() - 1)
+    if len(effects) == 1:
+        effect, error, df = effects[0], errors[0], found.n.iloc[0] - 1
+    else:
+        from statsmodels.stats.meta_analysis import combine_effects  # half a second that the Snakefile need not wait for
+
+        tiny = 1e-9 * max(np.abs(effects).max(), np.ptp(effects), 1e-300)  # effects without any spread have weights too
+        both = combine_effects(effects, np.maximum(errors, tiny) ** 2, method_re="pm", use_t=True)
+        effect, error, df = both.mean_effect_re, both.sd_eff_w_re_hksj, len(effects) - 1
+    half = scipy.stats.t.ppf(1 - LEVEL, df) * error
+    return dict(pooled_effect=effect, low=effect - half, high=effect + half, p=claim.p(effect, error, df))
+
+
+def correct(pooled):
+    """Holm's correction within the two families, whose sizes are those of claims.yaml.
+
+    pooled : DataFrame by key, with pooled_effect, low, high and p
+
+    Returns
+    -------
+    DataFrame with p_holm and pooled_outcome, which is undecided unless p_holm is below LEVEL. A claim that could not be
+    tested here counts with a p of one, and exact ones, which have none, do not count.
+    """
+    from statsmodels.stats.multitest import multipletests
+
+    pooled = pooled.assign(p_holm=np.nan, pooled_outcome=OUTCOMES[3])
+    for beyond in (False, True):
+        family = [key for key, c in CLAIMS.items() if c.test in TESTS[:-1] and (c.section == BEYOND) == beyond]
+        p = pooled.p.reindex(family)
+        corrected = pd.Series(multipletests(p.fillna(1), LEVEL, "holm")[1], family).where(p.notna()).dropna()
+        pooled.loc[corrected.index, "p_holm"] = corrected
+        for key in corrected.index[corrected < LEVEL]:
+            pooled.loc[key, "pooled_outcome"] = str(get(key).outcome(pooled.low[key], pooled.high[key]))
+    return pooled
+
+
+def verdict(outcomes, pooled="undecided", most="reproduced"):
+    """What the outcomes on all data sets add up to.
+
+    Parameters
+    ----------
+    outcomes : sequence of `OUTCOMES`, one a data set; those with "too few" splits do not count
+    pooled : str, the outcome of all data sets together
+    most : str
+        The best verdict that the test can give: "partly" for a necessary condition that proves less than the claim.
+
+    Returns
+    -------
+    str: "reproduced" if every data set shows the claim, "partly" if some do. If none does, "refuted" if all decide
+    against it, or most of them and all together; else "undecided". "not testable" without outcomes.
+    """
+    if unknown := set(outcomes) - set(OUTCOMES):
+        raise ValueError(f"outcome={sorted(unknown)[0]!r} is unknown; allowed: {', '.join(OUTCOMES)}")
+    shown, absent, other, undecided = (list(outcomes).count(outcome) for outcome in COUNTED)
+    if not (n := shown + absent + other + undecided):
+        return "not testable"
+    if shown:
+        return most if shown == n else "partly"
+    if not undecided or (undecided < absent + other and pooled in AGAINST):
+        return "refuted"
+    return "undecided"
+
+
+def in_words(row):
+    """A verdict as tables show it, counts before words: "partly (3 of 5)". row : of the ledger's claims, a namedtuple."""
+    n = sum(getattr(row, column) for column in COLUMNS)
+    words = f"{row.verdict} ({row.shown} of {n})" if row.verdict == "partly" else row.verdict
+    if row.section == BEYOND:  # what the paper does not claim cannot be reproduced
+        words = words.replace("reproduced", "holds")
+    if n and row.stability < STABLE:
+        words += ", unstable"
+    return words
+
+
+def measured(evidence, names, protocol=MAIN):
+    """The numbers of every claim on every data set: dict from (key, name) to dict from reading to Series by split, seed.
+
+    In the ledger's order; arguments, and what is left out, as in `ledger`.
+    """
+    for key in evidence.claim.unique():
+        get(key)
+    if "reading" not in evidence:
+        evidence = evidence.assign(reading="effect")
+    cells, found = {}, {}
+    for (*at, reading), part in evidence[evidence.value.notna()].groupby(["claim", "dataset", "protocol", "reading"]):
+        cells.setdefault(tuple(at), {})[reading] = part.set_index(["split", "seed"]).value
+    allowed = [protocol, "published"] if protocol == MAIN else [protocol]
+    for claim in CLAIMS.values():
+        for name in names if claim.on is None else [name for name in names if name in claim.on]:
+            own = next((p for p in allowed if "effect" in cells.get((claim.key, name, p), ())), None)
+            if own is not None:
+                found[claim.key, name] = cells[claim.key, name, own]
+    return found
+
+
+def ledger(evidence, names, protocol=MAIN, stability=True):
     """Put every claim to its test.
 
     Parameters
     ----------
-    evidence : DataFrame, as `evidence.load` returns
+    evidence : DataFrame, as `evidence.load` returns; rows without a `reading` are effects
     names : sequence of str
-        Data sets and networks, in order. One without evidence for a claim, or with nothing but NaN (not printed, never
-        reached), is not counted for that claim.
+        Data sets and networks. One without evidence for a claim, or with nothing but NaN (not printed, never reached),
+        is not counted for that claim, nor is one of `SHOWN_ONLY`.
     protocol : str
+        Under "resplit", what was computed on the published split only is taken from there.
+    stability : bool, whether to resample splits and seeds, which takes seconds
 
     Returns
     -------
-    (claims, found) : DataFrames. claims has a row a claim: key, section, says, tested, page, verdict, and how many data
-    sets are supported, undecided, contradicted and too_few. found has a row a claim and data set: key, dataset, effect,
-    low, high, n, p, p_holm, outcome.
+    (claims, found) : DataFrames. claims has a row a claim: key, section, says, tested, page, verdict, `COLUMNS` (counts
+    of data sets) and the same of the placebo, smallest_effect, pooled_effect, low, high, p_holm, placebo_effect,
+    stability, nothing_of_legc (whether random masks pass as well). found has a row a claim and data set: key, dataset,
+    counted, effect, low, high, n, runs, outcome, stability, needed (splits that would decide it), and effect and
+    outcome of the other readings.
 
     Raises
     ------
     ValueError
         For evidence of a claim that is not in claims.yaml.
     """
-    evidence = evidence[evidence.protocol == protocol]
-    values = {(get(key).key, name): v.to_numpy() for (key, name), v in evidence.groupby(["claim", "dataset"]).value}
-    found = []
-    for claim in CLAIMS.values():
-        for name in names if claim.on is None else [name for name in names if name in claim.on]:
-            if not np.isnan(values.get((claim.key, name), np.nan)).all():
-                found.append(dict(key=claim.key, dataset=name) | claim.decide(values[claim.key, name]))
-    columns = ["key", "dataset", "effect", "low", "high", "n", "p", "outcome"]
+    from study.evidence import READINGS
+
+    found, again = [], {}
+    for (key, name), readings in measured(evidence, names, protocol).items():
+        claim, seed = get(key), randomness.derived_seed(f"stability {key} {name}") if stability else None
+        row = claim.decide(readings["effect"], seed)
+        again[key, name] = row.pop("again", None)
+        needed = row["n"] * ((row["high"] - row["low"]) / max(claim.least, abs(row["effect"]))) ** 2
+        row["needed"] = np.ceil(needed) if row["outcome"] == "undecided" else np.nan
+        for reading in READINGS[1:]:
+            other = claim.decide(readings[reading]) if reading in readings else {}
+            row |= {reading: other.get("effect", np.nan), f"{reading}_outcome": other.get("outcome", "")}
+        found.append(dict(key=key, dataset=name, counted=name not in SHOWN_ONLY) | row)
+    columns = ["key", "dataset", "counted", "effect", "low", "high", "n", "runs", "outcome", "stability", "needed"]
+    columns += [name for reading in READINGS[1:] for name in (reading, f"{reading}_outcome")]
     found = pd.DataFrame(found, columns=columns)
-    beyond = found.key.isin([claim.key for claim in CLAIMS.values() if claim.section == BEYOND])
-    found = pd.concat([correct(found[~beyond]), correct(found[beyond])])  # the paper's claims are a family of their own
+    return _add_up(found, again), found
+
+
+def _add_up(found, again):
+    """The claims of a ledger, from its findings and their resampled outcomes."""
+    of = {claim.key: found[(found.key == claim.key) & found.counted.astype(bool)] for claim in CLAIMS.values()}
+    valid = {key: part[part.outcome != OUTCOMES[-1]] for key, part in of.items()}
+    pooled = pd.DataFrame({key: pool(get(key), part) for key, part in valid.items()}).T.astype(float)
+    pooled = correct(pooled)
     rows = []
-    for claim in CLAIMS.values():
-        outcomes = found.outcome[found.key == claim.key].tolist()
-        row = {k: getattr(claim, k) for k in ("key", "section", "says", "tested")} | {"page": claim.chapter}
-        row["verdict"] = verdict(outcomes, claim.most)
-        rows.append(row | {o.replace(" ", "_"): outcomes.count(o) for o in OUTCOMES})
-    return pd.DataFrame(rows), found
+    for key, claim in CLAIMS.items():
+        part, row = of[key], {k: getattr(claim, k) for k in ("key", "section", "says", "tested")}
+        outcomes, placebo = part.outcome.tolist(), part.placebo_outcome.tolist()
+        row |= {"page": claim.chapter, "verdict": verdict(outcomes, pooled.pooled_outcome[key], claim.most)}
+        row |= {column: outcomes.count(outcome) for column, outcome in zip(COLUMNS, COUNTED)}
+        row |= {f"placebo_{column}": placebo.count(outcome) for column, outcome in zip(COLUMNS, COUNTED)}
+        row["smallest_effect"] = claim.smallest if claim.test else np.nan
+        row |= pooled.loc[key, ["pooled_effect", "low", "high", "p_holm"]].to_dict()
+        row["placebo_effect"] = part.placebo.mean()
+        drawn = [again.get((key, name)) for name in valid[key].dataset]
+        row["stability"] = np.nan if not len(drawn) else 1.0
+        if len(drawn) and all(each is not None for each in drawn):
+            words = [verdict(each, pooled.pooled_outcome[key], claim.most) for each in zip(*drawn)]
+            row["stability"] = np.mean([word == row["verdict"] for word in words])
+        row["nothing_of_legc"] = bool(row["shown"] and row["placebo_shown"] >= row["shown"])
+        rows.append(row)
+    return pd.DataFrame(rows)
 
 
 def matrix(found):
@@ -235,24 +356,25 @@ def matrix(found):
     return signs.reindex(index=list(CLAIMS), columns=found.dataset.unique()).fillna("·")
 
 
-def in_words(claims):
-    """Verdicts as tables show them: what the paper does not claim cannot be reproduced; it holds or is not shown."""
-    beyond = claims.verdict.replace({"reproduced": "holds", "not reproduced": "not shown"})
-    return claims.verdict.where(claims.section != BEYOND, beyond)
-
-
 def markdown(claims):
-    """The questions of claims.yaml as the README answers them: question, data sets by outcome, verdict.
+    """The questions of claims.yaml as the README answers them: question, picture, effect, data sets by outcome, verdict.
 
     claims : DataFrame, the first that `ledger` returns.
     """
-    lines = ["| | yes | undecided | no | verdict |", "| --- | --- | --- | --- | --- |"]
-    for row in claims.assign(verdict=in_words(claims)).itertuples():
+    lines = ["| | each data set | effect | + | 0 | − | ? | verdict |", "| --- | --- | --- | --- | --- | --- | --- | --- |"]
+    for row in claims.itertuples():
         if asks := get(row.key).asks:
-            tested = row.supported + row.undecided + row.contradicted
-            yes = f"{row.supported} of {tested} data sets" if tested else "–"
-            lines.append(f"| {asks} | {yes} | {row.undecided} | {row.contradicted} | {row.verdict} |")
+            counts = " | ".join(str(getattr(row, column)) for column in COLUMNS)
+            picture = f"![{in_words(row)}](book/_static/answers/{row.key}.svg)"
+            words = in_words(row) + ("; random masks too" if row.nothing_of_legc else "")
+            lines.append(f"| {asks} | {picture} | {effect_text(row)} | {counts} | {words} |")
     return "\n".join(lines)
+
+
+def effect_text(row):
+    """The pooled effect of a row of the ledger with its interval, in the units of the evidence: "−0.3 (−0.5 to −0.1)"."""
+    mean, low, high = (f"{bound:.3g}".replace("-", "−") for bound in (row.pooled_effect, row.low, row.high))
+    return "–" if mean == "nan" else mean if low == "nan" else f"{mean} ({low} to {high})"
 
 
 def main(out_dir=None):

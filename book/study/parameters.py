@@ -79,6 +79,10 @@ def choose(values):
     seeds_ok = lambda v: isinstance(v, list) and v and all(whole(s, 0) for s in v) and len(set(v)) == len(v)
     need("dataset", lambda v: v in datasets, f"one of {', '.join(datasets)}{learner}")
     need("seeds", seeds_ok, "a list of at least one whole number, each once, such as [0, 1]")
+    need("splits", seeds_ok, "a list of at least one whole number, each once, such as [0, 1]")
+    if values.get("protocol") == "published":
+        one = "a list of one number under protocol='published', whose split is the authors', or protocol='resplit'"
+        need("splits", lambda v: len(v) == 1, one)
     need("out_dir", lambda v: isinstance(v, str) and v, "the name of a folder")
     need("delta0", lambda v: number(v) and v > 0, "a positive number")
     shares_ok = lambda v: isinstance(v, list) and v and all(number(s) and 0 < s < 1 for s in v) and v == sorted(set(v))

@@ -176,9 +176,10 @@ def draw_network(ax, layers, mask, title, first=0):
 
 
 OUTCOMES = {  # of a claim's test: colour and marker
-    "supported": (_COLOURS[0], "o"),
+    "shown": (_COLOURS[0], "o"),
+    "shown absent": (_COLOURS[1], "D"),
+    "shown the other way": (_COLOURS[3], "v"),
     "undecided": (_COLOURS[7], "s"),
-    "contradicted": (_COLOURS[3], "v"),
     "too few": ("0.3", "x"),
 }
 
