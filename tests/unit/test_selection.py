@@ -49,7 +49,9 @@ def test_a_correction_does_not_see_undefined_pvalues(p, alpha, correction, undef
     at = min(at, len(p))
     found = selection.legc_mask(np.insert(p, at, np.full(undefined, np.nan)), alpha, correction=correction)
     assert found[at : at + undefined].all()
-    assert np.array_equal(np.delete(found, np.s_[at : at + undefined]), selection.legc_mask(p, alpha, correction=correction))
+    assert np.array_equal(
+        np.delete(found, np.s_[at : at + undefined]), selection.legc_mask(p, alpha, correction=correction)
+    )
 
 
 @given(pvalues, alphas, corrections)
@@ -138,7 +140,7 @@ def test_the_selection_is_the_four_steps_by_hand(name, variant):
         exponents = lyapunov.windowed_lyapunov(
             runs.weights[:, s], window, 0.1, decimals=protocol.decimals, min_tsep=2, steps=steps
         )
-        error = (runs.test_error if name == "published" else runs.train_error)[:, s]
+        error = (runs.train_error if name == "corrected" else runs.test_error)[:, s]
         p = granger.protocol_pvalues(error, exponents, protocol, max_lag)
         assert np.array_equal(found.exponents[:, s], exponents)
         assert np.array_equal(found.target[:, s], error)
