@@ -100,12 +100,11 @@ def follow(split, variant="FT"):
     return selection.find_masks(split, choices.hidden, seeds, choices, variant)
 
 
-def by_legc(split, full):
+def by_legc(full):
     """LEGC's scores, one row a seed; `full` is what FT followed."""
     return {
         "FT": rankings.surprise(full.pvalues),
         "FT reversed": rankings.surprise(full.pvalues, reverse=True),
-        "PT": rankings.surprise(follow(split, "PT").pvalues),
     }
 
 
@@ -172,8 +171,8 @@ pd.Series(sparsities, name="weights pruned (share)").to_frame().T
 # %%
 w0, _ = training.initial_ensemble(layers, seeds, choices)
 masks_of = rankings.synflow_masks
-without_data = {("SynFlow", s, 0): masks_of(w0, layers, s) for s in sparsities}
-without_data["dense", 0.0, 0] = np.ones((len(seeds), n_weights), bool)
+without_data = {("dense", 0.0, 0): np.ones(w0.shape, bool)}
+without_data |= {("SynFlow", s, 0): masks_of(w0, layers, s) for s in sparsities}
 default_rng, shuffle = np.random.default_rng, rankings.shuffle_within_layers
 
 
@@ -230,16 +229,23 @@ def draw(masks, number):
 # %%
 def compete(split, number, only=None):
     """Rows of every method, or `only` of some, on a split; masks and scores."""
-    full, stops = follow(split), only is None
-    scores = by_legc(split, full) | by_others(split, full) | by_variants(split, full)
+    full, all_of_them = follow(split), only is None
+    scores = by_legc(full) | by_others(split, full)
+    if all_of_them:
+        scores["PT"] = rankings.surprise(follow(split, "PT").pvalues)
+    if all_of_them or "calibrated" in only:
+        scores |= by_variants(split, full)
     masks = choose(scores, number)
     masks |= draw(masks, number)
-    if only is not None:
-        masks = {key: mask for key, mask in masks.items() if key[0] in only}
+    masks = {
+        key: mask for key, mask in masks.items() if all_of_them or key[0] in only
+    }
     setup = split, choices.hidden, seeds, choices
-    rows, _ = rankings.retrain(*setup, masks, stops=stops)
-    w = full.runs.final_weights
-    found, more = rankings.iterative_magnitude(*setup, w, sparsities, stops=stops)
+    rows, runs = rankings.retrain(*setup, masks, stops=all_of_them)
+    w = runs.final_weights[runs.members["mask"] == [*masks].index(("dense", 0.0, 0))]
+    found, more = rankings.iterative_magnitude(
+        *setup, w, sparsities, stops=all_of_them
+    )
     return pd.concat([rows, found], ignore_index=True), masks | more, scores
 
 
@@ -354,14 +360,15 @@ advantage.round(3)
 
 
 # %%
-def damaged(split, masks, number, names):
+def damaged(split, masks, number, names, draws):
     """Masks of these rankings as they are and damaged; the placebo as it is."""
     labels = default_rng(derived_seed("labels", number)).permutation(split.y_train)
     corrupt = follow(replace(split, y_train=labels))
     ties = default_rng(derived_seed("ties", number)).random(w0.shape)
     wrong = {"FT": rankings.surprise(corrupt.pvalues)}
     wrong["magnitude"] = np.abs(corrupt.runs.final_weights)
-    found = {("placebo: as it is", at, 0): masks["placebo", at, draws]}
+    (placebo,) = (masks[key] for key in masks if key[:2] == ("placebo", at))
+    found = {("placebo: as it is", at, 0): placebo}
     for name in names:
         own, of_noise = masks[name, at, 0], f"{name}: labels permuted"
         found[f"{name}: as it is", at, 0] = own
@@ -379,11 +386,11 @@ def damaged(split, masks, number, names):
 
 
 # %%
-def check(split, masks, number, names):
+def check(split, masks, number, names, draws=0):
     """Accuracies of masks as they are and damaged, and from another start."""
     others = [derived_seed("other start", seed) for seed in seeds]
     start = training.initial_ensemble(layers, others, choices)
-    tried = damaged(split, masks, number, names)
+    tried = damaged(split, masks, number, names, draws)
     fresh = {(name.replace("as it is", "other start"), *key): mask
              for (name, *key), mask in tried.items() if "as it is" in name}  # fmt: skip
     setup = split, choices.hidden, seeds, choices
@@ -394,7 +401,7 @@ def check(split, masks, number, names):
     return found.assign(kind="sanity")
 
 
-checks = check(split, masks, splits[0], ["FT", "magnitude"])
+checks = check(split, masks, splits[0], ["FT", "magnitude"], draws)
 
 
 def losses(checks):

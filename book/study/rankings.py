@@ -165,7 +165,7 @@ def connected(masks, layers):
     return effective_masks(masks, layers)[:, at].reshape(-1, *shape).any(axis=2).all(axis=1)
 
 
-def connected_sparsities(layers, number=6, least=0.2, share=0.9, draws=2000):
+def connected_sparsities(layers, number=5, least=0.2, share=0.9, draws=2000):
     """Shares of weights to prune at which a mask can still be told from another, because random ones keep their paths.
 
     Beyond, networks say the same of every sample, whatever method chose the mask.
