@@ -316,9 +316,7 @@ for name, x in series_of.items():
     own = np.array([at_bic_lag(series, e, e) for e, series in by_seed])
     wrong = np.array([[at_bic_lag(series, other, e) for other in placebos.T]
                       for e, series in by_seed])  # fmt: skip
-    n = (~np.isnan(wrong)).sum(axis=1)  # runs whose error could be tested
-    calibrated = (1 + (wrong <= own[:, None]).sum(axis=1)) / (n + 1)
-    calibrated = np.where(np.isnan(own) | (n == 0), np.nan, calibrated)
+    calibrated = np.array([*map(nulls.placebo_pvalues, own, wrong)])
     statistic[name] = -np.log(own.clip(min=1e-300))
     statistic[f"{name}, calibrated"] = -np.log(calibrated)
     row = dict(kind="series", rule=name, seed=seeds)
@@ -348,8 +346,9 @@ def losses(split, weights, biases):
     return np.square(off).mean(axis=(1, 2))
 
 
+# %%
 def knock_out(split):
-    """Loss gained without each weight, (n_seeds, n_weights); the dense runs."""
+    """Loss gained without each weight, (n_seeds, n_weights); the dense weights."""
     masks = np.vstack([np.ones(n_weights), 1 - np.eye(n_weights)]).astype(bool)
     setup = split, choices.hidden, seeds, choices
     together = np.stack([masks] * len(seeds))
@@ -360,11 +359,8 @@ def knock_out(split):
     apart = (w[:, None] * masks).reshape(-1, n_weights), b.repeat(len(masks), axis=0)
     lost = dict(retrained=retrained, zeroed=losses(split, *apart))
     lost = {how: x.reshape(len(seeds), -1) for how, x in lost.items()}
-    return (
-        {how: x[:, 1:] - x[:, :1] for how, x in lost.items()},
-        runs.initial_weights[dense],
-        w,
-    )
+    gained = {how: x[:, 1:] - x[:, :1] for how, x in lost.items()}
+    return gained, runs.initial_weights[dense], w
 
 
 effects, w0, w = knock_out(split)
@@ -388,6 +384,7 @@ statistic |= {
 }
 
 
+# %%
 def rank(x, y):
     """Spearman correlation over the weights that were tested."""
     both = ~np.isnan(x) & ~np.isnan(y)
@@ -426,27 +423,24 @@ for ax, how in zip(axes, effects):
 
 
 # %%
+def fit(p, effects, s):
+    """How p-values rank the weights as their removal does, retrained and zeroed."""
+    evidence_of = -np.log(p.clip(min=1e-300))
+    return [rank(evidence_of, effects[how][s]) for how in ("retrained", "zeroed")]
+
+
 def seed_of(seen, effects, number, s):
     """What the ledger judges of one seed, and the placebo's: two dicts."""
-    target, series, ends = (
-        x[:, s] for x in (seen.target, seen.exponents, seen.ends)
-    )
-    errors = target, *seen.placebos.T
-    found = [published(e, series) for e in errors]
+    target, series = seen.target[:, s], seen.exponents[:, s]
+    found = [published(e, series) for e in (target, *seen.placebos.T)]
     own, *other = map(share, found)
     alone = share(published(target, shuffled(series, number, seeds[s])))
-    clues = [
-        -np.log(p.clip(min=1e-300)) for p in found[:2]
-    ]  # own, and of one other run
-    retrained, zeroed = effects["retrained"][s], effects["zeroed"][s]
-    at_lag = [at_bic_lag(x, target, target) for x in (series, ends)]
-    level, weight = (rank(-np.log(p.clip(min=1e-300)), retrained) for p in at_lag)
-    values, placebo = (
-        dict(causal_knockout=rank(x, retrained), causal_zeroed=rank(x, zeroed))
-        for x in clues
-    )
-    values |= dict(causal_own=own - np.mean(other), causal_exponent=level - weight)
-    values["causal_level"] = 1 - alone / 100
+    keys = "causal_knockout", "causal_zeroed"
+    values, placebo = (dict(zip(keys, fit(p, effects, s))) for p in found[:2])
+    p = [at_bic_lag(x, target, target) for x in (series, seen.ends[:, s])]
+    exponent, weight = (fit(x, effects, s)[0] for x in p)
+    values |= dict(causal_own=own - np.mean(other), causal_level=1 - alone / 100)
+    values["causal_exponent"] = exponent - weight
     placebo["causal_own"] = other[0] - np.mean(other[1:] or np.nan)
     return values, placebo
 

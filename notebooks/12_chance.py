@@ -401,6 +401,7 @@ def check(split, masks, number, names, draws=0):
     return found.assign(kind="sanity")
 
 
+# %%
 checks = check(split, masks, splits[0], ["FT", "magnitude"], draws)
 
 
@@ -432,14 +433,13 @@ new = dict(variant_calibrated="calibrated", variant_exponent="mean exponent")
 units = ["by unit", "random, by unit", "placebo, by unit"]
 
 
+# %%
 def judge(gains, checks):
     """What the ledger judges, and the placebo's: two dicts of one number a seed."""
     over = gains.pivot(index="seed", columns="method", values="accuracy")
     over["random"] = 0.0
-    against = lambda own: {
-        f"chance_{k}": over[own] - over[b] for k, b in bases.items()
-    }
-    values, placebo = against("FT"), against("placebo")
+    claim = lambda own: {f"chance_{k}": own - over[b] for k, b in bases.items()}
+    values, placebo = claim(over["FT"]), claim(over["placebo"])
     for key, name in new.items():
         if name in over:
             values[key], placebo[key] = over[name], over["placebo"]
@@ -477,7 +477,7 @@ judged, placebos = (joined(parts) for parts in zip(*readings))
 
 # %% [markdown]
 # FT against each other ranking, one row a method, in points of accuracy: on the right of the dotted line FT does better.
-# Intervals are those that the ledger judges, 90 % over splits, or over seeds where there is one split. Grey is the placebo:
+# Intervals are the ledger's, over splits, or over seeds where there is one split. Grey is the placebo:
 # where a random mask's interval lies where FT's does, the row says nothing of LEGC.
 
 # %% tags=["hide-input"] mystnb={"figure": {"caption": "FT minus each other ranking, with 90 % intervals; grey: a random mask minus the same.", "name": "fig-advantage"}, "image": {"alt": "One row a method: a point with its interval, and a grey one for the placebo."}}
