@@ -149,7 +149,8 @@ class LEGCStructured(_ByPvalues):
     groups : int array (size of dim,), optional
         Which unit each index along dim belongs to, as from `attention_heads`; None: each is a unit.
 
-    A unit without any p-value is kept. Weights that earlier prunings took have no say.
+    A unit without any p-value was not tested: the last to go, or treated as `legc_mask` treats such a weight. Weights
+    that earlier prunings took have no say.
     """
 
     PRUNING_TYPE = "structured"
@@ -172,7 +173,7 @@ class LEGCStructured(_ByPvalues):
             keep = legc_mask(p, self.alpha, self.rule)
         else:
             n = self.amount if isinstance(self.amount, int | np.integer) else round(self.amount * len(present))
-            weakest = np.nan_to_num(p[present], nan=0.0) * (1 if self.rule == "noncausal" else -1)
+            weakest = np.nan_to_num(p[present] if self.rule == "noncausal" else -p[present], nan=-np.inf)
             keep[present[np.argsort(-weakest, kind="stable")[: min(n, len(present))]]] = False
         return keep[groups]
 

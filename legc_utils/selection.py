@@ -22,8 +22,9 @@ def legc_mask(pvalues, alpha=0.05, rule="noncausal", correction=None):
         as in statsmodels.
     correction : str, optional; bonferroni, fdr_bh or fdr_by over the weights (statsmodels' multipletests)
 
-    Returns bool (n_weights,), True = keep. A weight without a p-value in some lag (NaN: the test is not defined) is
-    kept under "noncausal" and pruned under "causal": the authors' code counts an exception as p = 0.
+    Returns bool (n_weights,), True = keep. A weight without a p-value in some lag (NaN: the test is not defined) was not
+    tested: no correction counts it. It is kept under "noncausal" and pruned under "causal", as the authors' code counts
+    an exception as p = 0.
     Raises ValueError for p-values outside [0, 1], or an unknown rule or correction.
     """
     protocols.check(alpha=alpha, rule=rule, correction=correction)
@@ -33,8 +34,10 @@ def legc_mask(pvalues, alpha=0.05, rule="noncausal", correction=None):
     defined = ~np.isnan(p)
     if ((p[defined] < 0) | (p[defined] > 1)).any():
         raise ValueError(f"pvalues lie in [{np.nanmin(p):.3g}, {np.nanmax(p):.3g}]; allowed: 0 to 1, or NaN")
-    p = np.where(defined.all(axis=0), p.min(axis=0), 0.0)
-    causal = p < alpha if correction is None else multipletests(p, alpha, correction)[0]
+    tested = defined.all(axis=0)
+    p, causal = p[:, tested].min(axis=0), np.ones(p.shape[1], bool)
+    if p.size:
+        causal[tested] = p < alpha if correction is None else multipletests(p, alpha, correction)[0]
     return causal if rule == "noncausal" else ~causal
 
 

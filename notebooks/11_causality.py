@@ -46,6 +46,7 @@
 dataset: str = "cancer"  # cancer, titanic, banknote, iris, iris3f, vowel, wine …
 protocol: str = "published"  # published (the paper, oddities included) or corrected
 seeds: list = [0, 1]  # whole numbers; one network a seed
+splits: list = [0]  # seeds of the splits; published has one of its own, 42
 draws: int = 10  # runs whose error serves as a placebo
 window: int = None  # iterates a window of the full run; None: the data set's own
 overlap: float = None  # share of a window in the next one; None: the protocol's
@@ -57,21 +58,24 @@ out_dir: str = "results"  # folder for the rows (CSV) and where they came from (
 from study import parameters
 
 choices = parameters.check(
-    globals(), "dataset protocol seeds draws window overlap max_lag alpha out_dir"
+    globals(),
+    "dataset protocol seeds splits draws window overlap max_lag alpha out_dir",
 )
 
 # %% tags=["hide-input"]
+from types import SimpleNamespace
+
 import numpy as np
 import pandas as pd
 import seaborn as sns
 from scipy import stats
-from statsmodels.stats.multitest import multipletests
 
 from legc_utils import datasets, granger, protocols, selection, training
 from study import evidence, networks, nulls, plots, results, toda_yamamoto
+from study.randomness import derived_seed
 
 plots.use_style()
-split = datasets.load(dataset, choices)
+split = datasets.load(dataset, choices, splits[0])
 look = selection.horizon(split, choices, "FT")
 layers = training.layer_sizes(split, choices.hidden)
 n_weights = training.count_weights(layers)
@@ -88,15 +92,23 @@ print(f"{dataset}: {n_weights} weights, {len(look.rows)} windows, seeds {seeds}"
 # training; it gives the weights themselves at each window's beginning and end, for a question that comes later. The
 # placebos are the errors of other networks, trained on the same samples in the same order from other initial weights.
 
+
 # %%
-chosen = selection.find_masks(split, choices.hidden, seeds, choices, "FT")
-followed = training.train_ensemble(
-    split, choices.hidden, seeds, choices,
-    record="weights", epochs=look.epochs, evaluate=(),
-)  # fmt: skip
-ends = followed.weights[look.rows]
-begins = followed.weights[look.rows - look.window + 1]
-placebos = nulls.placebo_targets(split, choices.hidden, draws, choices, look)
+def follow(split):
+    """What the tests see of a split: all float64, windows first, then seeds."""
+    setup = split, choices.hidden, seeds, choices
+    chosen = selection.find_masks(*setup, "FT")
+    again = dict(record="weights", epochs=look.epochs, evaluate=())
+    weights = training.train_ensemble(*setup, **again).weights
+    return SimpleNamespace(
+        exponents=chosen.exponents, target=chosen.target,
+        ends=weights[look.rows], begins=weights[look.rows - look.window + 1],
+        placebos=nulls.placebo_targets(split, choices.hidden, draws, choices, look),
+    )  # fmt: skip
+
+
+chosen = follow(split)
+ends, begins, placebos = chosen.ends, chosen.begins, chosen.placebos
 
 # %% [markdown]
 # ## Five rules
@@ -112,14 +124,19 @@ placebos = nulls.placebo_targets(split, choices.hidden, draws, choices, look)
 careful = protocols.get("corrected", dataset)
 
 
+def published(target, series):
+    """The published rule's p-values, unrounded: (n_series,)."""
+    by_lag = granger.granger_pvalues(target, series, look.max_lag, choices.test)
+    return by_lag.min(axis=0)
+
+
 def rules(target, series):
     """p-values of every rule, unrounded: DataFrame, one row a series."""
     lag = granger.bic_lag(target, look.max_lag)
-    loose = granger.granger_pvalues(target, series, look.max_lag, choices.test)
     by_lag = granger.granger_pvalues(target, series, look.max_lag, "ssr_ftest")
     p, *_ = granger.protocol_pvalues(target, series, careful, look.max_lag)
     return pd.DataFrame({
-        "published": loose.min(axis=0), "lag 1": by_lag[0],
+        "published": published(target, series), "lag 1": by_lag[0],
         "BIC lag": by_lag[lag - 1], "differenced": p,
         "Toda–Yamamoto": toda_yamamoto.toda_yamamoto(target, series, lag),
     })  # fmt: skip
@@ -136,6 +153,12 @@ def rules(target, series):
 
 
 # %%
+def shuffled(series, number, seed):
+    """Exponents in random order; split and seed fix it."""
+    rng = np.random.default_rng(derived_seed("shuffled exponents", number, seed))
+    return rng.permuted(series, axis=0)
+
+
 def questions(s, rng):
     """(name, target, exponents) for seed number s, the truth first."""
     target, series = chosen.target[:, s], chosen.exponents[:, s]
@@ -143,7 +166,7 @@ def questions(s, rng):
     yield from (("another run's error", other, series) for other in placebos.T)
     yield "shifted by half", np.roll(target, len(target) // 2), series
     yield "random phases", nulls.phase_randomised(target[:, None], rng)[:, 0], series
-    yield "exponents shuffled", target, rng.permuted(series, axis=0)
+    yield "exponents shuffled", target, shuffled(series, splits[0], seeds[s])
     yield "trend + noise", target, nulls.trend_and_noise(series, rng)
 
 
@@ -151,7 +174,7 @@ def questions(s, rng):
 # Many weights are tested at once, and they depend on each other. For that there are the corrections of Benjamini and
 # Hochberg (BH), which bounds the expected share of false alarms among what is called causal, and of Benjamini and Yekutieli
 # (BY), which does so under any dependence. Both are applied to the differenced rule, so that there are two more columns.
-# The table has the share of weights called causal, in per cent, mean over seeds. Read it along a row: what the own error
+# The table has the share of tested weights called causal, in per cent, mean over seeds. Read it along a row: what the own error
 # has beyond the other runs' errors is all that can have to do with this network.
 
 # %%
@@ -160,11 +183,16 @@ for s, seed in enumerate(seeds):
     for against, target, series in questions(s, np.random.default_rng([seed, 11])):
         found = rules(target, series).assign(seed=seed, against=against)
         for m in ("bh", "by"):
-            p = multipletests(found.differenced.fillna(1), method=f"fdr_{m}")[1]
-            found[f"differenced, {m.upper()}"] = p
+            p = (
+                found.differenced.dropna()
+            )  # what was not tested is not in the family
+            found[f"differenced, {m.upper()}"] = np.nan
+            if len(p):
+                corrected = stats.false_discovery_control(p, method=m)
+                found.loc[p.index, f"differenced, {m.upper()}"] = corrected
         answers.append(found)
 answers = pd.concat(answers).set_index(["seed", "against"])
-causal = 100.0 * (answers < choices.alpha)
+causal = 100.0 * (answers < choices.alpha).where(answers.notna())
 causal = causal.groupby(["seed", "against"], sort=False).mean()
 called = causal.groupby("against", sort=False).mean().T
 called.round(1)
@@ -211,7 +239,7 @@ under["another run's error"] = asked[[*white[0]]]
 # %%
 calibration = pd.DataFrame([
     dict(kind="null", against=null, rule=rule, n=len(p),
-         value=100 * (p < choices.alpha).mean(),
+         value=100 * (p.dropna() < choices.alpha).mean(),
          ks=stats.kstest(p.dropna(), "uniform").statistic)
     for null, found in under.items() for rule, p in found.items()
 ])  # fmt: skip
@@ -261,12 +289,18 @@ pd.DataFrame.from_dict(found, "index", columns=columns).round(1)
 # %%
 series_of = {"exponent": chosen.exponents, "weight": ends}
 series_of["|Δw|"] = np.abs(ends - begins)
-lags = [granger.bic_lag(own, look.max_lag) for own in chosen.target.T]
 
 
-def at_bic_lag(series, target, s):
-    """F test's p-values at the BIC lag of the own error of seed number s."""
-    return granger.granger_pvalues(target, series[:, s], lags[s], "ssr_ftest")[-1]
+def at_bic_lag(series, target, own):
+    """F test's p-values at the BIC lag of the own error: (n_series,)."""
+    lag = granger.bic_lag(own, look.max_lag)
+    return granger.granger_pvalues(target, series, lag, "ssr_ftest")[-1]
+
+
+def share(p):
+    """Share of the tested weights that are called causal, in per cent."""
+    tested = p[~np.isnan(p)]
+    return 100 * np.mean(tested < choices.alpha) if tested.size else np.nan
 
 
 # %% [markdown]
@@ -276,18 +310,19 @@ def at_bic_lag(series, target, s):
 # information.
 
 # %%
-needed, statistic, numbers = [], {}, range(len(seeds))
-for name, series in series_of.items():
-    own = np.array([at_bic_lag(series, chosen.target[:, s], s) for s in numbers])
-    wrong = [[at_bic_lag(series, e, s) for e in placebos.T] for s in numbers]
-    wrong = np.array(wrong)  # (n_seeds, draws, n_weights)
-    calibrated = (1 + (wrong <= own[:, None]).sum(axis=1)) / (draws + 1)
-    statistic[name] = -np.log(own)
+needed, statistic = [], {}
+for name, x in series_of.items():
+    by_seed = [*zip(chosen.target.T, x.swapaxes(0, 1))]
+    own = np.array([at_bic_lag(series, e, e) for e, series in by_seed])
+    wrong = np.array([[at_bic_lag(series, other, e) for other in placebos.T]
+                      for e, series in by_seed])  # fmt: skip
+    calibrated = np.array([*map(nulls.placebo_pvalues, own, wrong)])
+    statistic[name] = -np.log(own.clip(min=1e-300))
     statistic[f"{name}, calibrated"] = -np.log(calibrated)
     row = dict(kind="series", rule=name, seed=seeds)
-    row |= dict(value=100 * (own < choices.alpha).mean(axis=1))
-    row |= dict(placebo=100 * (wrong < choices.alpha).mean(axis=(1, 2)))
-    needed.append(pd.DataFrame(row | dict(calibrated=calibrated.mean(axis=1))))
+    row |= dict(value=[*map(share, own)], placebo=[*map(share, wrong)])
+    row["calibrated"] = pd.DataFrame(calibrated).mean(axis=1)
+    needed.append(pd.DataFrame(row))
 needed = pd.concat(needed)
 by_series = needed.drop(columns=["kind", "seed"]).groupby("rule", sort=False).mean()
 titles = ["own error (%)", "another run's (%)", "mean calibrated p"]
@@ -304,25 +339,31 @@ by_series.set_axis(titles, axis=1).round(2)
 
 
 # %%
-def losses(weights, biases):
+def losses(split, weights, biases):
     """Mean squared error on the training set: (n_networks,)."""
     out = networks.forward(weights, biases, split.X_train, layers, choices.output)
     off = out.numpy() - training.one_hot(split.y_train, layers[-1])
     return np.square(off).mean(axis=(1, 2))
 
 
-masks = np.vstack([np.ones(n_weights), 1 - np.eye(n_weights)]).astype(bool)
-runs = training.train_ensemble(
-    split, choices.hidden, seeds, choices,
-    masks=np.stack([masks] * len(seeds)), evaluate=(),
-)  # fmt: skip
-retrained = losses(runs.final_weights, runs.final_biases).reshape(len(seeds), -1)
-dense = runs.members["mask"] == 0
-w0, w = runs.initial_weights[dense], runs.final_weights[dense]
-b = np.repeat(runs.final_biases[dense][:, None], len(masks), axis=1)
-zeroed = [losses(weights * masks, biases) for weights, biases in zip(w, b)]
-effects = {"retrained": retrained, "zeroed": np.array(zeroed)}
-effects = {how: loss[:, 1:] - loss[:, :1] for how, loss in effects.items()}
+# %%
+def knock_out(split):
+    """Loss gained without each weight, (n_seeds, n_weights); the dense weights."""
+    masks = np.vstack([np.ones(n_weights), 1 - np.eye(n_weights)]).astype(bool)
+    setup = split, choices.hidden, seeds, choices
+    together = np.stack([masks] * len(seeds))
+    runs = training.train_ensemble(*setup, masks=together, evaluate=())
+    retrained = losses(split, runs.final_weights, runs.final_biases)
+    dense = runs.members["mask"] == 0
+    w, b = runs.final_weights[dense], runs.final_biases[dense]
+    apart = (w[:, None] * masks).reshape(-1, n_weights), b.repeat(len(masks), axis=0)
+    lost = dict(retrained=retrained, zeroed=losses(split, *apart))
+    lost = {how: x.reshape(len(seeds), -1) for how, x in lost.items()}
+    gained = {how: x[:, 1:] - x[:, :1] for how, x in lost.items()}
+    return gained, runs.initial_weights[dense], w
+
+
+effects, w0, w = knock_out(split)
 
 # %% [markdown]
 # If a statistic means anything, it ranks the weights as these effects do. Beside the evidence from above stand the
@@ -341,7 +382,17 @@ statistic |= {
     "|w| after training": np.abs(w),
     "|w| moved": np.abs(w - w0),
 }
-rank = lambda x, y: stats.spearmanr(x, y, nan_policy="omit").statistic
+
+
+# %%
+def rank(x, y):
+    """Spearman correlation over the weights that were tested."""
+    both = ~np.isnan(x) & ~np.isnan(y)
+    if both.sum() < 3 or not np.ptp(x[both]) * np.ptp(y[both]):
+        return np.nan  # nothing to rank
+    return stats.spearmanr(x[both], y[both]).statistic
+
+
 knockout = pd.DataFrame([
     dict(kind="knockout", rule=name, against=how, seed=seed, value=rank(x, effect))
     for how, by_seed in effects.items() for name, found in statistic.items()
@@ -362,37 +413,81 @@ for ax, how in zip(axes, effects):
     plots.label(ax, f"{dataset}: {how}", "Spearman correlation with the effect", "")
 
 # %% [markdown]
-# All rows are kept, together with what the ledger judges, one number a seed: how often the rule calls causal what means
+# ## The same on other splits
+#
+# All this was one division of the data into training and test set. Where the protocol has several, the same is measured on
+# each, as far as the ledger judges it, one number a split and seed: how seldom the published rule calls causal what means
 # nothing, how much more often its own error than another's, how its ranking fits either kind of removal, and whether the
-# exponent does better than the weight itself.
+# exponent does better there than the weight itself. The placebo's numbers are the same with the error of one other run in
+# the place of a network's own.
+
+
+# %%
+def fit(p, effects, s):
+    """How p-values rank the weights as their removal does, retrained and zeroed."""
+    evidence_of = -np.log(p.clip(min=1e-300))
+    return [rank(evidence_of, effects[how][s]) for how in ("retrained", "zeroed")]
+
+
+def seed_of(seen, effects, number, s):
+    """What the ledger judges of one seed, and the placebo's: two dicts."""
+    target, series = seen.target[:, s], seen.exponents[:, s]
+    found = [published(e, series) for e in (target, *seen.placebos.T)]
+    own, *other = map(share, found)
+    alone = share(published(target, shuffled(series, number, seeds[s])))
+    keys = "causal_knockout", "causal_zeroed"
+    values, placebo = (dict(zip(keys, fit(p, effects, s))) for p in found[:2])
+    p = [at_bic_lag(x, target, target) for x in (series, seen.ends[:, s])]
+    exponent, weight = (fit(x, effects, s)[0] for x in p)
+    values |= dict(causal_own=own - np.mean(other), causal_level=1 - alone / 100)
+    values["causal_exponent"] = exponent - weight
+    placebo["causal_own"] = other[0] - np.mean(other[1:] or np.nan)
+    return values, placebo
+
+
+# %%
+def judge(number, seen, effects):
+    """Two DataFrames, one row a seed and one column a claim."""
+    found = [seed_of(seen, effects, number, s) for s in range(len(seeds))]
+    index = pd.MultiIndex.from_product([[number], seeds], names=["split", "seed"])
+    return [pd.DataFrame(part, index) for part in zip(*found)]
+
+
+parts = [judge(splits[0], chosen, effects)]
+for number in splits[1:]:
+    other = datasets.load(dataset, choices, number)
+    lost, *_ = knock_out(other)
+    parts.append(judge(number, follow(other), lost))
+judged, of_placebo = (pd.concat(part) for part in zip(*parts))
+by_split = judged.groupby("split").mean()
+pd.DataFrame({"mean": judged.mean(), "over splits ±": by_split.std()}).round(3)
+
+# %% [markdown]
+# All rows of the first split are kept, with what the ledger judges on all.
 
 # %% tags=["hide-input"]
 shares = causal.rename_axis(columns="rule").stack().rename("value").reset_index()
 shares = shares[["rule", "against", "seed", "value"]].assign(kind="share")
 rows = pd.concat([shares, calibration, needed, knockout], ignore_index=True)
-set_to = dict(seeds=seeds, draws=draws, window=look.window, overlap=choices.overlap)
-set_to |= dict(max_lag=look.max_lag, alpha=choices.alpha)
+set_to = dict(seeds=seeds, splits=splits, draws=draws, window=look.window)
+set_to |= dict(overlap=choices.overlap, max_lag=look.max_lag, alpha=choices.alpha)
 results.save(rows, "11_causality", dataset, protocol, out_dir, **set_to)
+saved = "11_causality", dataset, protocol, out_dir
+evidence.save(dict(judged), *saved, placebo=dict(of_placebo))
+
+# %% [markdown]
+# The text below quotes these tables, of the first split, and nothing else: shares in per cent, differences between them in points, correlations
+# with their intervals over seeds.
+
+# %% tags=["hide-input", "nbval-ignore-output"]
 asked = shares.pivot(index="seed", columns=["against", "rule"], values="value")
 fits = knockout.pivot(index="seed", columns=["against", "rule"], values="value")
 own, other = asked["own error"], asked["another run's error"]
 zeroed, retrained, ft = fits["zeroed"], fits["retrained"], "published (LEGCNet-FT)"
-judged = dict(
-    causal_level=1 - asked["exponents shuffled"].published / 100,
-    causal_own=own.published - other.published,
-    causal_knockout=retrained[ft], causal_zeroed=zeroed[ft],
-    causal_exponent=retrained.exponent - retrained.weight,
-)  # fmt: skip
-evidence.save(judged, "11_causality", dataset, protocol, out_dir)
-
-# %% [markdown]
-# The text below quotes these tables and nothing else: shares in per cent, differences between them in points, correlations
-# with their intervals over seeds.
-
-# %% tags=["hide-input", "nbval-ignore-output"]
+gap = results.interval_text(judged.loc[splits[0]].causal_own, 1)
 facts = dict(
     n_seeds=len(seeds), draws=draws, level=100 * choices.alpha, max_lag=look.max_lag,
-    price=price[-1], gap=results.interval_text(judged["causal_own"], 1),
+    price=price[-1], gap=gap,
 )  # fmt: skip
 trend = calibration[calibration.against == "trend + noise"].value
 keys = ["published", "lag_1", "bic", "differenced", "toda", "bh", "by"]

@@ -81,3 +81,14 @@ def placebo_targets(split, hidden, n_runs, protocol, look):
     seeds = [derived_seed("placebo", run) for run in range(n_runs)]
     read = dict(epochs=look.epochs, rows=look.rows, errors=(protocol.target,), evaluate=())
     return training.train_ensemble(split, hidden, seeds, protocol, **read).target_error
+
+
+def placebo_pvalues(own, placebos):
+    """p-values calibrated by placebos: (1 + #{placebos at least as extreme}) / (number of placebos + 1).
+
+    own (n,) : p-values with the true error. placebos (draws, n) : the same with errors that mean nothing. Where
+    such a test is undefined (NaN) it is no placebo; where the own one is, or all are, so is what is returned, (n,).
+    """
+    n = (~np.isnan(placebos)).sum(axis=0)
+    found = (1 + (placebos <= own).sum(axis=0)) / (n + 1)
+    return np.where(np.isnan(own) | (n == 0), np.nan, found)

@@ -71,6 +71,24 @@ def dots(ax, values, rows, order, at=0):
     ax.set_ylim(len(order) - 0.5, -0.5)
 
 
+def forest(ax, effects, placebo=None, level=0.9, at=0):
+    """One row a name, the first on top: a mean with its t interval, in grey that of a placebo, a dotted line at `at`.
+
+    effects, placebo : dict of str to Series, the numbers that an interval at `level` is over; placebo may lack names
+    """
+    places = {name: row for row, name in enumerate(effects)}
+    for numbers, shift, style in (
+        (placebo or {}, 0.2, dict(color="0.65", marker="D", ms=4, label="placebo")),
+        (effects, 0, dict(color=MODELS["FT"], marker="o", ms=6)),
+    ):
+        mean, low, high = np.array([results.interval(values, level) for values in numbers.values()]).reshape(-1, 3).T
+        y = [places[name] + shift for name in numbers]
+        ax.errorbar(mean, y, xerr=[mean - low, high - mean], linestyle="none", elinewidth=1.5, capsize=3, **style)
+    ax.axvline(at, color="black", ls=":", lw=1)
+    ax.set_yticks(range(len(places)), list(places))
+    ax.set_ylim(len(places) - 0.5, -0.5)
+
+
 def differences(ax, values, title, unit, colours=MODELS):
     """One column a category: a dot for every value, their mean with its 95 % interval, and a dotted line at zero.
 

@@ -4,6 +4,8 @@ Scores are float64 (n_networks, n_weights), the higher the more a weight is wort
 flat, in the order of `training`.
 """
 
+from bisect import bisect_left
+
 import numpy as np
 import pandas as pd
 import torch
@@ -11,8 +13,32 @@ from torch.nn.utils import prune
 
 from legc_utils import protocols, training
 from legc_utils.selection import find_masks
-from study import maps
+from study import maps, networks
 from study.randomness import derived_seed
+
+AT_ONCE = 2**24  # numbers that `test_loss` holds: 128 MiB
+
+
+def surprise(pvalues, reverse=False):
+    """LEGC's score: the evidence −ln p that a weight is causal; with `reverse` the other way round.
+
+    A weight whose p-value is undefined was not tested. The published rule keeps it (`selection.legc_mask`), and so do
+    both rankings: it scores +inf and is the last to go. pvalues : float array of any shape; float64 of that shape.
+    """
+    p = np.asarray(pvalues, dtype=np.float64)
+    evidence = -np.log(p.clip(min=1e-300))
+    return np.where(np.isnan(p), np.inf, -evidence if reverse else evidence)
+
+
+def calibrated(own, placebos):
+    """Evidence beyond what placebos give: `surprise` of own p-values (…, n) minus its mean over placebos (draws, …, n).
+
+    A test that is undefined with some placebos is left out of their mean. A weight that was not tested, with its own
+    error or with any placebo, scores +inf as in `surprise`.
+    """
+    tested = ~np.isnan(placebos)
+    total = np.where(tested, surprise(placebos), 0).sum(axis=0)
+    return np.where(tested.any(axis=0), surprise(own) - total / np.maximum(tested.sum(axis=0), 1), np.inf)
 
 
 def snip(split, layers, protocol, weights, biases):
@@ -58,16 +84,19 @@ def synflow_masks(weights, layers, sparsity, rounds=100):
     return masks
 
 
-def keep_highest(scores, sparsity, layers=None):
+def keep_highest(scores, sparsity, layers=None, ties=None):
     """Masks that keep the highest scores, by torch.nn.utils.prune.
 
     Parameters
     ----------
-    scores : float array (n_networks, n_weights); ties go to the weight that comes later.
+    scores : float array (n_networks, n_weights)
     sparsity : float
         Share of weights to prune, from 0 to 1; the number is rounded, and one weight at least is kept.
     layers : tuple, optional
         Prune this share of every layer, instead of the lowest scores wherever they are.
+    ties : float array as scores, optional
+        Of weights that score the same, the one with less goes first; without it, the one that comes first. The weights
+        that come first are the first layer's: a network of which no weight could be tested would lose all paths.
 
     Raises
     ------
@@ -80,10 +109,10 @@ def keep_highest(scores, sparsity, layers=None):
     if np.isnan(scores).any():
         raise ValueError("scores holds NaN; allowed: numbers, −inf for what must go first")
     parts = [slice(None)] if layers is None else [at for at, *_ in training.layer_slices(layers)]
-    masks = np.ones(scores.shape, bool)
-    for row, keep in zip(scores, masks):
+    masks, ties = np.ones(scores.shape, bool), np.zeros(scores.shape) if ties is None else np.asarray(ties)
+    for row, chance, keep in zip(scores, ties, masks):
         for at in parts:
-            rank = row[at].argsort(kind="stable").argsort() + 1  # torch ranks by size, not by sign
+            rank = np.lexsort((chance[at], row[at])).argsort() + 1  # torch ranks by size, not by sign
             keep[at] = torch_mask(prune.L1Unstructured, min(round(sparsity * len(rank)), len(rank) - 1), rank)
     return masks
 
@@ -91,12 +120,18 @@ def keep_highest(scores, sparsity, layers=None):
 def by_unit(scores, layers):
     """Scores of a network with one hidden layer, averaged over all weights into and out of each weight's hidden unit.
 
-    Weights of one unit keep their order, by a billionth of their own score.
+    Weights of one unit keep their order, by a billionth of their own score. Those that score +inf (not tested) have no
+    say, and a unit of nothing else scores +inf itself.
     """
     (into, _, (units, inputs)), (out, *_) = training.layer_slices(layers)
-    total = scores[:, into].reshape(-1, units, inputs).sum(2) + scores[:, out].reshape(-1, layers[-1], units).sum(1)
-    mean = total / (inputs + layers[-1])
-    return np.hstack([np.repeat(mean, inputs, axis=1), np.tile(mean, (1, layers[-1]))]) + 1e-9 * scores
+    of_unit = lambda x: x[:, into].reshape(-1, units, inputs).sum(2) + x[:, out].reshape(-1, layers[-1], units).sum(1)
+    tested = np.isfinite(scores)
+    own = np.where(tested, scores, 0)
+    n = of_unit(tested)
+    mean = np.where(n > 0, of_unit(own) / np.maximum(n, 1), np.inf)
+    last = own.max(axis=1, keepdims=True)
+    own = np.where(tested, scores, last)
+    return np.hstack([np.repeat(mean, inputs, axis=1), np.tile(mean, (1, layers[-1]))]) + 1e-9 * own
 
 
 def shuffle_within_layers(masks, layers, rng):
@@ -136,7 +171,58 @@ def compact_operations(masks, layers):
     return sum(keep.any(axis=1).sum(axis=1) * keep.any(axis=2).sum(axis=1) for keep in shaped)
 
 
-def retrain(split, hidden, seeds, protocol, masks, **options):
+def connected(masks, layers):
+    """Whether every output of a mask lies on a path from some input: bool (n_masks,)."""
+    at, _, shape = training.layer_slices(layers)[-1]
+    return effective_masks(masks, layers)[:, at].reshape(-1, *shape).any(axis=2).all(axis=1)
+
+
+def connected_sparsities(layers, number=5, least=0.2, share=0.9, draws=2000):
+    """Shares of weights to prune at which a mask can still be told from another, because random ones keep their paths.
+
+    Beyond, networks say the same of every sample, whatever method chose the mask.
+
+    Parameters
+    ----------
+    layers : tuple of int
+        The grid depends on nothing else: all splits, seeds and methods of a data set have the same.
+    number, least : int, float
+        So many equidistant shares from `least` on, in whole per cent.
+    share, draws : float, int
+        The last one is the largest at which this share of so many random masks is `connected`.
+
+    Returns
+    -------
+    list of float
+
+    Raises
+    ------
+    ValueError
+        If masks fall apart before `least` of the weights are gone.
+    """
+    n = training.count_weights(layers)
+    rng = np.random.default_rng(derived_seed("connected masks"))
+    order = rng.permuted(np.tile(np.arange(n), (draws, 1)), axis=1)
+    too_many = lambda pruned: connected(order >= pruned, layers).mean() < share
+    most = 100 * (bisect_left(range(n), True, key=too_many) - 1) // n / 100
+    if most <= least:
+        raise ValueError(f"{layers=} is not allowed; at {least} pruned less than {share} of random masks keep a path")
+    return np.linspace(least, most, number).round(2).tolist()
+
+
+def test_loss(runs, split):
+    """Mean squared error of each network's outputs on the test set, after the last epoch: float64 (M,)."""
+    target = training.one_hot(split.y_test, runs.layers[-1])
+    together = max(1, AT_ONCE // (len(target) * max(runs.layers[1:])))
+    found = []
+    for k in range(0, len(runs.members), together):
+        some = slice(k, k + together)
+        given = runs.final_weights[some], runs.final_biases[some], split.X_test, runs.layers, runs.protocol.output
+        found.append(np.square(networks.forward(*given).numpy() - target).mean(axis=(1, 2)))
+    return np.concatenate(found)
+
+
+def retrain(split, hidden, seeds, protocol, masks, stops=True, **options):
     """Train every mask from each seed's initial weights, all at once.
 
     Parameters
@@ -144,21 +230,47 @@ def retrain(split, hidden, seeds, protocol, masks, **options):
     split, hidden, seeds, protocol, options
         As `training.train_ensemble` takes them.
     masks : dict from (method, sparsity asked for, draw) to bool (n_seeds, n_weights)
+    stops : bool
+        Whether to read the protocol's stop as well.
 
     Returns
     -------
-    (rows, runs) : DataFrame, one row a mask and seed, and `training.Runs`. accuracy and f1 are of the last epoch;
-    at_stop and epoch (counted from 1) of the protocol's stop.
+    (rows, runs) : DataFrame, one row a mask and seed, and `training.Runs`. accuracy, f1 and loss (`test_loss`) are of
+    the last epoch; at_stop (accuracy) and epoch (counted from 1) of the protocol's stop. An accuracy is the share of
+    samples whose class has the largest output (of one output: is on its side of one half), whatever the protocol counts
+    as right: a network that says the same of every sample has the share of the class it names.
     """
     together = np.stack(list(masks.values()), axis=1)
-    runs = training.train_ensemble(split, hidden, seeds, protocol, masks=together, evaluate="stop", **options)
-    stop, end = runs.at_stop(), runs.at_stop(benchmark=np.inf)  # a benchmark that is never reached
+    evaluate = "stop" if stops else [protocol.recorded_epochs + protocol.extra_epochs]
+    runs = training.train_ensemble(split, hidden, seeds, protocol, masks=together, evaluate=evaluate, **options)
+    end = runs.at_stop(benchmark=np.inf)  # that is never reached
     kept = together.reshape(-1, together.shape[-1])
     names = pd.DataFrame(list(masks), columns=["method", "target", "draw"]).iloc[end["mask"]]
-    return names.reset_index(drop=True).assign(
-        seed=end.seed, sparsity=1 - kept.mean(axis=1), accuracy=end.accuracy, f1=end.f1, at_stop=stop.accuracy,
-        effective=1 - effective_masks(kept, runs.layers).mean(axis=1), epoch=stop.epoch + 1,
-    ), runs  # fmt: skip
+    rows = names.reset_index(drop=True).assign(
+        seed=end.seed, sparsity=1 - kept.mean(axis=1), effective=1 - effective_masks(kept, runs.layers).mean(axis=1),
+        accuracy=(runs.test_labels[-1] == runs.y_test).mean(axis=1), loss=test_loss(runs, split), f1=end.f1,
+    )  # fmt: skip
+    if stops:
+        stop = runs.at_stop().epoch
+        at = stop.fillna(len(runs.test_labels) - 1).astype(int), range(len(stop))
+        rows = rows.assign(at_stop=(runs.test_labels[at] == runs.y_test).mean(axis=1), epoch=stop + 1)
+    return rows, runs
+
+
+def iterative_magnitude(split, hidden, seeds, protocol, trained, sparsities, **options):
+    """Iterative magnitude pruning (Frankle & Carbin 2019): drop the smallest of what is left, rewind, train, and so on.
+
+    trained (n_seeds, n_weights) : of the dense networks; the others as in `retrain`, sparsities rising. Returns
+    (rows of `retrain`, masks as it takes them), method "IMP".
+    """
+    left, rows, masks = np.ones(trained.shape, bool), [], {}
+    for sparsity in sparsities:
+        left = keep_highest(np.where(left, np.abs(trained), -np.inf), sparsity)
+        masks["IMP", sparsity, 0] = left
+        found, runs = retrain(split, hidden, seeds, protocol, {("IMP", sparsity, 0): left}, **options)
+        trained = runs.final_weights
+        rows.append(found)
+    return pd.concat(rows, ignore_index=True), masks
 
 
 def torch_mask(method, amount, weights):

@@ -17,7 +17,7 @@ from torch.nn import functional as F
 from torch.nn.utils import prune
 
 from legc_utils import datasets, pruning
-from study import networks, operations, results, texts
+from study import networks, operations, rankings, results, texts
 from study.randomness import derived_seed
 
 RANKINGS = ("LEGC", "magnitude", "random")
@@ -243,13 +243,13 @@ def follow(build, task, protocol, seed):
 def importance(followed, ranking, number=0):
     """The higher, the longer a weight stays: {name: float64 tensor of the parameter's shape}.
 
-    LEGC is −ln p, an undefined p counting as 0 as in `selection.legc_mask`; magnitude is that after training; random is
-    drawn from the network's seed and `number`. Raises ValueError for an unknown ranking.
+    LEGC is `rankings.surprise`; magnitude is that after training; random is drawn from the network's seed and `number`.
+    Raises ValueError for an unknown ranking.
     """
     if ranking not in RANKINGS:
         raise ValueError(f"ranking={ranking!r} is unknown; allowed: {', '.join(RANKINGS)}")
     if ranking == "LEGC":
-        return {name: -p.nan_to_num(nan=0.0).clamp(min=1e-300).log() for name, p in followed.pvalues.items()}
+        return {name: torch.from_numpy(rankings.surprise(p.numpy())) for name, p in followed.pvalues.items()}
     if ranking == "magnitude":
         return {name: followed.trained.get_parameter(name).detach().abs() for name in followed.pvalues}
     chance = torch.Generator().manual_seed(derived_seed("random ranking", followed.seed, number))

@@ -64,3 +64,15 @@ def test_placebo_targets_are_the_errors_of_other_runs(learnable, short, target):
     runs = training.train_ensemble(split, 2, seeds, settings, epochs=look.epochs, rows=look.rows)
     assert np.array_equal(found, runs.test_error if target == "test" else runs.train_error)
     assert found.shape == (len(look.rows), 3)
+
+
+def test_calibrated_pvalues_count_placebos_that_are_as_extreme():
+    own, placebos = np.array([0.1, 0.5, 0.01]), np.array([[0.2, 0.2, 0.2], [0.1, 0.4, 0.3], [0.6, 0.6, 0.02]])
+    assert nulls.placebo_pvalues(own, placebos).tolist() == [0.5, 0.75, 0.25]
+
+
+def test_a_test_that_is_undefined_is_not_the_strongest_evidence():
+    """No placebo is below NaN, so that an untested weight used to have the smallest calibrated p of all."""
+    nan = np.nan
+    found = nulls.placebo_pvalues(np.array([nan, 0.1, 0.1]), np.array([[0.2, nan, nan], [0.3, 0.1, nan]]))
+    assert np.isnan(found[[0, 2]]).all() and found[1] == 1.0

@@ -111,6 +111,105 @@ def test_what_cannot_be_ranked_is_refused(scores, sparsity, message):
         rankings.keep_highest(scores, sparsity)
 
 
+P = np.array([[0.5, np.nan, 0.0, 1.0, 0.01, np.nan]])
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+def test_weights_that_were_not_tested_go_last_whichever_way_the_ranking_is_read(reverse):
+    """They used to go first in the ranking, as if p were one, and the rule keeps them."""
+    found = rankings.surprise(P, reverse)
+    order = [3, 0, 4, 2][:: -1 if reverse else 1]
+    assert np.argsort(found[0]).tolist()[:4] == order and (found[0, [1, 5]] == np.inf).all()
+    for pruned in range(1, 5):
+        kept = rankings.keep_highest(found, pruned / 6)[0]
+        assert kept[[1, 5]].all() and not kept[order[:pruned]].any()
+        assert selection.legc_mask(P[0])[[1, 5]].all()
+
+
+def test_placebos_without_a_test_have_no_say_in_calibrated_evidence():
+    """An undefined placebo used to count as no evidence, and so made a weight look calibrated."""
+    nan = np.nan
+    placebos = np.array([[0.5, nan, 0.1, nan], [0.5, 0.1, 0.1, nan]])
+    found = rankings.calibrated(np.array([0.1, 0.01, nan, 0.01]), placebos)
+    np.testing.assert_allclose(found[:2], [np.log(5), np.log(10)])
+    assert (found[2:] == np.inf).all()
+
+
+def test_scores_by_unit_leave_out_what_was_not_tested():
+    inf, layers = np.inf, (2, 3, 1)
+    scores = np.array([[1.0, inf, inf, inf, 2.0, 4.0, 3.0, inf, 0.0]])  # two inputs of each unit; then one output each
+    found = rankings.by_unit(scores, layers)[0]
+    np.testing.assert_allclose(found[[0, 1, 4, 5, 6, 8]], [2, 2, 2, 2, 2, 2], atol=1e-7)
+    assert (found[[2, 3, 7]] == inf).all() and found[0] < found[1]
+
+
+def test_ties_fall_to_chance_and_not_to_the_first_layer():
+    """Of a network of which nothing could be tested, the ranking used to take the whole first layer first."""
+    layers = (9, 6, 1)
+    ties = np.random.default_rng(0).random((200, 60))
+    masks = rankings.keep_highest(rankings.surprise(np.full((200, 60), np.nan)), 0.5, ties=ties)
+    assert (masks.sum(axis=1) == 30).all() and rankings.connected(masks, layers).mean() > 0.9
+    assert not rankings.connected(rankings.keep_highest(np.full((1, 60), np.inf), 0.95), layers).any()
+    scores = np.arange(60.0)[None]
+    assert np.array_equal(rankings.keep_highest(scores, 0.5, ties=ties[:1]), rankings.keep_highest(scores, 0.5))
+
+
+@given(st.integers(0, 2**16), st.floats(0.2, 0.9))
+def test_a_mask_is_connected_if_every_output_hears_some_input(seed, share):
+    layers = (3, 3, 2, 2)
+    mask = np.random.default_rng(seed).random((1, training.count_weights(layers))) < share
+    W = [mask[0, at].reshape(shape) for at, _, shape in training.layer_slices(layers)]
+    heard = np.ones(3, bool)
+    for w in W:
+        heard = (w & heard).any(axis=1)
+    assert rankings.connected(mask, layers)[0] == heard.all()
+
+
+@pytest.mark.parametrize("layers", [(9, 6, 1), (4, 6, 3), (3, 4, 6), (64, 16, 10)])
+def test_the_grid_ends_where_random_masks_still_keep_a_path(layers):
+    """At the sparsities .95 and .99 that were asked for before, next to none did."""
+    n, rng = training.count_weights(layers), np.random.default_rng(5)
+    grid = rankings.connected_sparsities(layers)
+    assert grid == rankings.connected_sparsities(layers) and len(grid) == 5 and grid == sorted(set(grid))
+    scores = rng.random((1000, n))
+    alive = lambda s: rankings.connected(rankings.keep_highest(scores, s), layers).mean()
+    assert grid[0] == 0.2 and alive(grid[-1]) > 0.87 and alive(grid[-1] + 0.1) < 0.87
+    assert n > 1000 or (alive(0.95) < 0.2 and alive(0.99) == 0)
+
+
+def test_layers_that_fall_apart_at_once_have_no_grid():
+    with pytest.raises(ValueError, match="layers=.1, 1, 1. is not allowed.*0.2 pruned"):
+        rankings.connected_sparsities((1, 1, 1))
+
+
+def test_a_network_without_a_path_has_the_accuracy_of_the_class_it_names():
+    """By the published protocol's rule every output has to be on its side of one half, and it had an accuracy of 0."""
+    split = toy(3, n=30)
+    protocol = protocols.get(PROTOCOL, recorded_epochs=3, extra_epochs=2)
+    masks = {("none", 1.0, 0): np.zeros((1, 12), bool), ("dense", 0.0, 0): np.ones((1, 12), bool)}
+    rows, runs = rankings.retrain(split, 2, [0], protocol, masks)
+    assert runs.at_stop(np.inf).accuracy[0] == 0 and rows.accuracy[0] == pytest.approx(1 / 3)
+    assert rows.at_stop[0] == pytest.approx(1 / 3)
+    out = 1 / (1 + np.exp(-runs.final_biases[0, -3:]))
+    assert rows.loss[0] == pytest.approx(np.square(out - np.eye(3)[split.y_test]).mean())
+    again, _ = rankings.retrain(split, 2, [0], protocol, masks, stops=False)
+    pd.testing.assert_frame_equal(again, rows[again.columns])
+    assert not {"at_stop", "epoch"} & {*again.columns}
+
+
+def test_iterative_magnitude_pruning_takes_the_smallest_of_what_the_last_training_left():
+    split, protocol = toy(2), protocols.get(PROTOCOL, recorded_epochs=3, extra_epochs=0)
+    dense = {("dense", 0.0, 0): np.ones((2, 8), bool)}
+    _, runs = rankings.retrain(split, 2, [4, 5], protocol, dense)
+    rows, masks = rankings.iterative_magnitude(split, 2, [4, 5], protocol, runs.final_weights, [0.25, 0.5])
+    first, second = masks["IMP", 0.25, 0], masks["IMP", 0.5, 0]
+    assert np.array_equal(first, rankings.keep_highest(np.abs(runs.final_weights), 0.25)) and (second <= first).all()
+    alone, between = rankings.retrain(split, 2, [4, 5], protocol, {("IMP", 0.25, 0): first})
+    w = np.where(first, np.abs(between.final_weights), -1)
+    assert np.array_equal(second, rankings.keep_highest(w, 0.5))
+    pd.testing.assert_frame_equal(rows[rows.target == 0.25], alone)
+
+
 def test_shuffling_keeps_each_layers_count_and_moves_the_rest():
     layers = (8, 6, 4)
     masks = np.random.default_rng(0).random((5, 72)) < 0.5

@@ -99,7 +99,8 @@ def test_rankings(followed):
     p = {"0.weight": torch.tensor([[0.5, 0.01], [float("nan"), 1.0]]), "3.weight": torch.tensor([[0.0, 0.2]])}
     made_up = sparsity.Followed(Small, 3, followed.initial, followed.trained, followed.recorder, p)
     legc = torch.cat([v.flatten() for v in sparsity.importance(made_up, "LEGC").values()])
-    assert legc.argsort().tolist()[:4] == [3, 0, 5, 1]  # p of 1, 0.5, 0.2, 0.01; then what counts as 0
+    assert legc.argsort().tolist()[:4] == [3, 0, 5, 1]  # p of 1, 0.5, 0.2, 0.01
+    assert legc.argsort().tolist()[4:] == [4, 2] and legc[2] == np.inf  # 0, and last what was not tested
     assert torch.equal(
         sparsity.importance(followed, "magnitude")["3.weight"], followed.trained[3].weight.detach().abs()
     )
@@ -107,6 +108,15 @@ def test_rankings(followed):
     assert torch.equal(one, again) and not torch.equal(one, other)
     with pytest.raises(ValueError, match="ranking='best' is unknown; allowed: LEGC, magnitude, random"):
         sparsity.importance(followed, "best")
+
+
+def test_a_weight_that_was_not_tested_goes_after_one_with_a_p_of_zero():
+    """Both used to score the same, so that the place in the network decided."""
+    nan, model = float("nan"), sparsity.draw(Small, 0)
+    p = {"0.weight": torch.full((6, 2), nan), "3.weight": torch.zeros(2, 6)}
+    made_up = sparsity.Followed(Small, 0, model, model, None, {n: v.double() for n, v in p.items()})
+    sparsity.prune_weights(model, sparsity.importance(made_up, "LEGC"), 0.5)
+    assert model[0].weight_mask.all() and not model[3].weight_mask.any()
 
 
 def test_the_lowest_weights_of_the_whole_network_go():

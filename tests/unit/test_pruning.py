@@ -271,6 +271,14 @@ def test_weights_without_a_pvalue_have_no_say_and_units_without_any_are_kept():
     assert layer.weight_mask[:, 0].tolist() == [0, 1, 0, 1]
 
 
+@pytest.mark.parametrize("rule", protocols.CHOICES["rule"])
+def test_a_unit_that_was_not_tested_is_the_last_to_go_under_either_rule(rule):
+    p = np.array([[0.9] * 3, [np.nan] * 3, [0.4] * 3, [0.001] * 3])
+    for amount in (1, 2, 3):
+        layer, _ = structured(p=p, amount=amount, rule=rule)
+        assert layer.weight_mask[1].all() and layer.weight_mask[:, 0].sum() == 4 - amount
+
+
 def test_one_rounded_pvalue_does_not_outvote_the_rest():
     assert np.isfinite(pruning.combine_pvalues([0.0, 1.0, 0.5], [0, 0, 0])).all()
 

@@ -29,10 +29,29 @@ def test_several_lags_are_reduced_to_the_smallest_p():
 
 
 @pytest.mark.parametrize("correction", protocols.CHOICES["correction"])
-def test_undefined_pvalues_count_as_0(correction):
+def test_undefined_pvalues_are_never_pruned_by_the_published_rule(correction):
     p = np.array([[0.9, np.nan, np.nan, 0.9], [0.9, 0.9, np.nan, 0.001]])
     assert selection.legc_mask(p, correction=correction).tolist() == [False, True, True, True]
     assert selection.legc_mask(p, rule="causal", correction=correction).tolist() == [True, False, False, False]
+    assert selection.legc_mask(np.full(3, np.nan), correction=correction).all()
+
+
+@pytest.mark.parametrize("undefined", [1, 90])
+def test_undefined_pvalues_do_not_help_the_others_past_benjamini_and_hochberg(undefined):
+    """Counted as zeros, ninety of them used to keep p = .04 among nine .5s, which is pruned without them."""
+    p = np.r_[0.04, np.full(9, 0.5), np.full(undefined, np.nan)]
+    assert selection.legc_mask(p, correction="fdr_bh").tolist() == [False] * 10 + [True] * undefined
+
+
+@given(pvalues, alphas, corrections, st.integers(0, 30), st.integers(0, 12))
+def test_a_correction_does_not_see_undefined_pvalues(p, alpha, correction, undefined, at):
+    """They neither helped a step-up correction nor, under Bonferroni, hindered: not tested is not in the family."""
+    at = min(at, len(p))
+    found = selection.legc_mask(np.insert(p, at, np.full(undefined, np.nan)), alpha, correction=correction)
+    assert found[at : at + undefined].all()
+    assert np.array_equal(
+        np.delete(found, np.s_[at : at + undefined]), selection.legc_mask(p, alpha, correction=correction)
+    )
 
 
 @given(pvalues, alphas, corrections)
@@ -121,7 +140,7 @@ def test_the_selection_is_the_four_steps_by_hand(name, variant):
         exponents = lyapunov.windowed_lyapunov(
             runs.weights[:, s], window, 0.1, decimals=protocol.decimals, min_tsep=2, steps=steps
         )
-        error = (runs.test_error if name == "published" else runs.train_error)[:, s]
+        error = (runs.train_error if name == "corrected" else runs.test_error)[:, s]
         p = granger.protocol_pvalues(error, exponents, protocol, max_lag)
         assert np.array_equal(found.exponents[:, s], exponents)
         assert np.array_equal(found.target[:, s], error)
