@@ -22,9 +22,9 @@ def legc_mask(pvalues, alpha=0.05, rule="noncausal", correction=None):
         as in statsmodels.
     correction : str, optional; bonferroni, fdr_bh or fdr_by over the weights (statsmodels' multipletests)
 
-    Returns bool (n_weights,), True = keep. A weight without a p-value in some lag (NaN: the test is not defined) was not
-    tested: no correction counts it. It is kept under "noncausal" and pruned under "causal", as the authors' code counts
-    an exception as p = 0.
+    Returns bool (n_weights,), True = keep. A weight without a p-value in some lag (NaN: the test is not defined) was
+    not tested: no correction counts it. It is kept under "noncausal" and pruned under "causal", as the authors' code
+    counts an exception as p = 0.
     Raises ValueError for p-values outside [0, 1], or an unknown rule or correction.
     """
     protocols.check(alpha=alpha, rule=rule, correction=correction)
