@@ -43,7 +43,7 @@
 
 # %% tags=["parameters"]
 dataset: str = "cancer"  # cancer, titanic, banknote, iris, iris3f, vowel, mnist5k, mnist, wine, wdbc or digits
-protocol: str = "published"  # published (as the paper has it), resplit or corrected
+protocol: str = "published"  # published (the paper, oddities included), resplit (other splits) or corrected
 seeds: list = [0, 1]  # whole numbers; one network a seed
 splits: list = [0]  # seeds of the splits; published has one of its own, 42
 delta0: float = 1e-6  # size of the nudge to an initial weight

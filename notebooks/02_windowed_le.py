@@ -43,7 +43,7 @@
 
 # %% tags=["parameters"]
 dataset: str = "cancer"  # cancer, titanic, banknote, iris, iris3f, vowel, mnist5k, mnist, wine, wdbc or digits
-protocol: str = "published"  # published (the paper, oddities included), resplit (it on other splits) or corrected
+protocol: str = "published"  # published (the paper, oddities included), resplit (other splits) or corrected
 seeds: list = [0, 1]  # whole numbers; one network a seed
 window: int = None  # iterates a window; None: the data set's own
 overlap: float = None  # share of a window in the next one; None: the protocol's

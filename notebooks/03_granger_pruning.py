@@ -40,7 +40,7 @@
 
 # %% tags=["parameters"]
 dataset: str = "cancer"  # cancer, titanic, banknote, iris, iris3f, vowel, mnist5k, mnist, wine, wdbc or digits
-protocol: str = "published"  # published (the paper, oddities included), resplit (it on other splits) or corrected
+protocol: str = "published"  # published (the paper, oddities included), resplit (other splits) or corrected
 seeds: list = [0, 1]  # whole numbers; one network a seed
 splits: list = [0]  # seeds of the splits; published has one of its own, 42
 window: int = None  # iterates a window of the full run; None: the data set's own

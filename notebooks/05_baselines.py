@@ -42,7 +42,7 @@
 
 # %% tags=["parameters"]
 dataset: str = "cancer"  # cancer, titanic, banknote, iris, iris3f, vowel, mnist5k, mnist, wine, wdbc or digits
-protocol: str = "published"  # published (the paper, oddities included), resplit (it on other splits) or corrected
+protocol: str = "published"  # published (the paper, oddities included), resplit (other splits) or corrected
 seeds: list = [0, 1]  # whole numbers; one network a seed
 splits: list = [0]  # seeds of the splits; published has one of its own, 42
 draws: int = 10  # random masks a seed

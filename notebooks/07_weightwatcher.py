@@ -48,7 +48,7 @@
 
 # %% tags=["parameters"]
 dataset: str = "mnist5k"  # mnist5k or mnist; digits for another network
-protocol: str = "published"  # published (the paper, oddities included), resplit (it on other splits) or corrected
+protocol: str = "published"  # published (the paper, oddities included), resplit (other splits) or corrected
 seeds: list = [0]  # whole numbers; one network a seed
 alpha: float = None  # level of LEGC's test; None: the protocol's
 rule: str = None  # noncausal (prune non-predictors) or causal; None: the protocol's

@@ -53,7 +53,7 @@ network: str = "resnet"  # resnet, densenet or transformer
 dataset: str = (
     None  # mnist5k, mnist, or pydoc (transformer); None: the network's own
 )
-protocol: str = "published"  # published (the paper, oddities included), resplit (it on other splits) or corrected
+protocol: str = "published"  # published (the paper, oddities included), resplit (other splits) or corrected
 seeds: list = [0]  # whole numbers; one network a seed
 sparsities: list = [0.5, 0.9]  # shares of the weights to prune, rising
 draws: int = 1  # random masks a seed and sparsity
