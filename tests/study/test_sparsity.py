@@ -110,13 +110,15 @@ def test_rankings(followed):
         sparsity.importance(followed, "best")
 
 
-def test_a_weight_that_was_not_tested_goes_after_one_with_a_p_of_zero():
+@pytest.mark.parametrize(("untested", "zero"), [("0.weight", "3.weight"), ("3.weight", "0.weight")])
+def test_a_weight_that_was_not_tested_goes_after_one_with_a_p_of_zero(untested, zero):
     """Both used to score the same, so that the place in the network decided."""
-    nan, model = float("nan"), sparsity.draw(Small, 0)
-    p = {"0.weight": torch.full((6, 2), nan), "3.weight": torch.zeros(2, 6)}
+    model = sparsity.draw(Small, 0)
+    p = {name: torch.zeros(model.get_parameter(name).shape) for name in ("0.weight", "3.weight")}
+    p[untested] += float("nan")
     made_up = sparsity.Followed(Small, 0, model, model, None, {n: v.double() for n, v in p.items()})
     sparsity.prune_weights(model, sparsity.importance(made_up, "LEGC"), 0.5)
-    assert model[0].weight_mask.all() and not model[3].weight_mask.any()
+    assert sparsity.pruned_share(model, [untested]) == 0 and sparsity.pruned_share(model, [zero]) == 1
 
 
 def test_the_lowest_weights_of_the_whole_network_go():
