@@ -272,7 +272,7 @@ of = lambda column: every.pivot(
     index=["split", "seed"], columns="model", values=column
 )
 accuracy, f1, weights, epochs = map(of, ("accuracy", "f1", "weights", "epoch"))
-logs = convergence.restricted_logs(epochs, last)
+logs, left = convergence.restricted_logs(epochs, last), weights.clip(lower=1)
 sooner = lambda one, other: convergence.log_ratio(logs, epochs, one, other)
 
 
@@ -302,7 +302,7 @@ def outcomes(full, partial, search=0):
         "cheaper": spared(partial, search),
         "par_accuracy": accuracy[partial] - accuracy[full],
         "par_f1": f1[partial] - f1[full], "par_epochs": sooner(full, partial),
-        "par_flops": np.log(weights[full] / weights[partial]),
+        "par_flops": np.log(left[full] / left[partial]),
     }  # fmt: skip
 
 

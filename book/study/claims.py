@@ -51,6 +51,8 @@ class Claim:
     reference: float = 0.0
     least: float = 0.0
     why: str = ""
+    scale: float = 1.0
+    unit: str = ""
     on: tuple | None = None
     most: str = "reproduced"
 
@@ -209,8 +211,9 @@ def pool(claim, found):
             combine_effects,
         )  # half a second that the Snakefile need not wait for
 
-        tiny = 1e-9 * max(np.abs(effects).max(), np.ptp(effects), 1e-300)  # effects without any spread have weights too
-        both = combine_effects(effects, np.maximum(errors, tiny) ** 2, method_re="pm", use_t=True)
+        tiny = 1e-9 * max(np.abs(effects).max(), 1e-9)  # effects without any spread have weights too
+        with np.errstate(all="ignore"):  # statistics of heterogeneity, which are not looked at
+            both = combine_effects(effects, np.maximum(errors, tiny) ** 2, method_re="pm", use_t=True)
         effect, error, df = both.mean_effect_re, both.sd_eff_w_re_hksj, len(effects) - 1
     half = scipy.stats.t.ppf(1 - LEVEL, df) * error
     return dict(pooled_effect=effect, low=effect - half, high=effect + half, p=claim.p(effect, error, df))
@@ -394,15 +397,17 @@ def markdown(claims):
         if asks := get(row.key).asks:
             counts = " | ".join(str(getattr(row, column)) for column in COLUMNS)
             picture = f'<img src="book/_static/answers/{row.key}.svg" alt="{in_words(row)}">'
-            words = in_words(row) + ("; random masks too" if row.nothing_of_legc else "")
+            words = in_words(row) + ("; random masks as well" if row.nothing_of_legc else "")
             lines.append(f"| {asks} | {picture} | {effect_text(row)} | {counts} | {words} |")
     return "\n".join(lines)
 
 
 def effect_text(row):
-    """The pooled effect of a row of the ledger with its interval, in units of the evidence: "−0.3 (−0.5 to −0.1)"."""
-    mean, low, high = (f"{bound:.3g}".replace("-", "−") for bound in (row.pooled_effect, row.low, row.high))
-    return "–" if mean == "nan" else mean if low == "nan" else f"{mean} ({low} to {high})"
+    """The pooled effect of a row of the ledger with its interval: "−0.33 points (−0.50 to −0.11)"."""
+    claim, bounds = get(row.key), (row.pooled_effect, row.low, row.high)
+    mean, low, high = (f"{claim.scale * bound + 0.0:.2f}".replace("-", "−") for bound in bounds)
+    mean = f"{mean} {claim.unit}".strip()
+    return "–" if np.isnan(row.pooled_effect) else mean if np.isnan(row.low) else f"{mean} ({low} to {high})"
 
 
 def main(out_dir=None):
