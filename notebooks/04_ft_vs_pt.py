@@ -216,7 +216,7 @@ def within(model, quantity, value):
 
 printed = paper.printed(dataset).stack().dropna().items()
 matrix = pd.DataFrame([within(*at, value) for at, value in printed])
-printable = protocol == "published" and dataset != "titanic" and len(matrix) > 0
+printable = protocol == "published" and paper.comparable(dataset)
 matrix.round(4) if len(matrix) else "The paper prints nothing for this data set."
 
 # %% [markdown]

@@ -115,6 +115,21 @@ def test_twelve_intervals_above_zero_are_not_undecided():
     assert found.outcome.tolist() == ["shown"]
 
 
+def test_importance_that_is_kept_perfectly_is_kept():
+    """1.0 in 20 of 20 read 'undecided', as other seeds agreed perfectly too: nothing can agree better."""
+    perfect = pd.concat([measured("explained", [1.0] * 20), measured("explained", [1.0] * 20, reading="placebo")])
+    table, found = claims.ledger(perfect, NAMES)
+    assert found.outcome.tolist() == ["shown"] and table.set_index("key").nothing_of_legc["explained"]
+    assert claims.ledger(measured("explained", 0.5 + 0.01 * NOISE), NAMES)[1].outcome[0] == "shown the other way"
+
+
+def test_a_saving_of_next_to_nothing_is_not_notable():
+    """One weight of sixty was enough for 'saves FLOPs', and nothing was ever enough for 'saves operations'."""
+    for key in ("flops", "flops_real"):
+        small, large = (claims.ledger(measured(key, size + 0.1 * NOISE), NAMES)[1].outcome[0] for size in (1.7, 20))
+        assert (small, large) == ("shown the other way", "shown")
+
+
 def test_splits_count_and_not_the_seeds_on_one_of_them():
     """More seeds on one split would manufacture successes: what differs between splits is no noise between seeds."""
     rng = np.random.default_rng(3)

@@ -304,3 +304,25 @@ def test_five_models_prune_alike_and_only_candidates(learnable, short):
         assert (masks[name].sum(axis=1) == masks["FT"].sum(axis=1)).all()
     full = selection.find_masks(split, 2, [0, 1], settings)
     assert full.candidates == slice(first, 8) and full.exponents.shape[-1] == full.pvalues.shape[-1] == 2
+
+
+def test_what_a_mask_saves_is_what_dead_units_and_inputs_take():
+    """torch's counter says nothing is saved, whatever the mask: a masked layer multiplies by its zeros."""
+    layers = (3, 2, 1)
+    dense = np.ones(8, bool)
+    unit, output, feature, alive = dense.copy(), dense.copy(), dense.copy(), dense.copy()
+    unit[:3] = False  # nothing reaches the first unit
+    output[6] = False  # nothing hears it
+    feature[[0, 3]] = False  # no unit looks at the first input
+    alive[[0, 4]] = False  # every input, unit and output is still on a path
+    found = rankings.compact_operations(np.stack([dense, unit, output, feature, alive, ~dense]), layers)
+    assert found.tolist() == [8, 4, 4, 6, 8, 0]
+
+
+def test_the_placebo_of_pt_has_its_size():
+    split, choices = datasets.load("iris"), protocols.get("published", "iris", recorded_epochs=20, partial_epochs=8)
+    choices = protocols.get(choices, window=100, max_lag=2, partial_max_lag=2)
+    masks = rankings.model_masks(split, (6,), [0, 1], choices, placebo=True)
+    assert list(masks) == ["dense", "FT", "PT", "random", "magnitude", "random (PT)"]
+    for one, other in (("FT", "random"), ("FT", "magnitude"), ("PT", "random (PT)")):
+        assert np.array_equal(masks[one].sum(axis=1), masks[other].sum(axis=1))
