@@ -42,6 +42,7 @@ class Split:
     feature_names: tuple
     class_names: tuple
     name: str = ""
+    seed: int = 0  # from which the split was drawn, where its protocol draws one; training on it starts from there too
 
 
 # One row a file: dataset, file, sha256, url (downloaded from there; else it ships), citation, licence
@@ -202,7 +203,8 @@ def load(name, protocol="published", seed=0):
         train, test = order[:n_train], order[n_train:n_rows]
     X_train, X_test = _scale(X[train], X[test], protocol.scaling)
     names = tuple(map(str, features)), tuple(map(str, classes))
-    return Split(X_train, y[train], X_test, y[test], *names, name=name)
+    drawn = seed if protocol.stratify or protocol.resplit else 0
+    return Split(X_train, y[train], X_test, y[test], *names, name=name, seed=drawn)
 
 
 if __name__ == "__main__":  # make book: download what can be had, and say what cannot

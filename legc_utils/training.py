@@ -86,9 +86,12 @@ def count_weights(layers):
     return sum(a * b for a, b in zip(layers, layers[1:]))
 
 
-def initial_parameters(layers, seed, protocol):
-    """Flat (weights, biases), float64, of one network, drawn from `seed` as the protocol says."""
-    rng = np.random.default_rng(seed)
+def initial_parameters(layers, seed, protocol, split_seed=0):
+    """Flat (weights, biases), float64, of one network, drawn from `seed` as the protocol says.
+
+    split_seed : int, `Split.seed`. Other splits have other starts, so that means over splits are independent of them.
+    """
+    rng = np.random.default_rng([seed, split_seed, 4] if split_seed else seed)
     weights, biases = [], []
     for fan_in, fan_out in zip(layers, layers[1:]):
         for part, n in ((weights, fan_in * fan_out), (biases, fan_out)):
@@ -99,9 +102,9 @@ def initial_parameters(layers, seed, protocol):
     return np.concatenate(weights), np.concatenate(biases)
 
 
-def initial_ensemble(layers, seeds, protocol):
+def initial_ensemble(layers, seeds, protocol, split_seed=0):
     """`initial_parameters` of one network a seed: (weights (S, n_weights), biases (S, n_biases))."""
-    drawn = [initial_parameters(layers, seed, protocol) for seed in seeds]
+    drawn = [initial_parameters(layers, seed, protocol, split_seed) for seed in seeds]
     return tuple(np.stack(part) for part in zip(*drawn))
 
 
@@ -143,7 +146,7 @@ def train_ensemble(
 
     split : datasets.Split
     hidden : int or sequence of int, units of the hidden layers
-    seeds : sequence of int, each seed fixes the initial parameters (and the batches, where these are shuffled)
+    seeds : sequence of int, each seed fixes, with `split.seed`, the initial parameters (and the batches if shuffled)
     protocol : str or protocols.Protocol, rate, batch size, epochs, loss, initialisation and decision rule
     masks : bool array, optional
         True = keep. (n_weights,) for all, (n_seeds, n_weights) one a seed, or (n_seeds, n_masks, n_weights).
@@ -201,7 +204,7 @@ def train_ensemble(
         raise ValueError(f"{halt=} is allowed with evaluate='stop' and without record and rows only")
     members, keep, offsets = _members(seeds, masks, perturb, count_weights(layers))
     if initial is None:
-        initial = initial_ensemble(layers, seeds, protocol)
+        initial = initial_ensemble(layers, seeds, protocol, split.seed)
     shapes = (len(seeds), count_weights(layers)), (len(seeds), sum(layers[1:]))
     if (np.shape(initial[0]), np.shape(initial[1])) != shapes:
         raise ValueError(f"initial has shapes {tuple(map(np.shape, initial))}; allowed: {shapes}")

@@ -282,15 +282,21 @@ _ = axes[-1].legend(fontsize="small")
 
 # %%
 nudge = 1e-9
-untrained = np.hstack(training.initial_ensemble(layers, seeds, choices))
 n_recorded = look.epochs * len(split.X_train)  # iterates
 
 
+def untrained(split):
+    """The state of every seed before training: weights, then biases."""
+    drawn = training.initial_ensemble(layers, seeds, choices, split.seed)
+    return np.hstack(drawn)
+
+
+# %%
 def recorded_run(split, times=1, seed=1):
     """The paper's run of every seed, or one `times` as long, with its exponent."""
     step = maps.SGDMap(split, layers, choices, choices.rate)
     n_steps = round(times * n_recorded)
-    return maps.aligned_exponent(step.carry, untrained, n_steps, seed)
+    return maps.aligned_exponent(step.carry, untrained(split), n_steps, seed)
 
 
 def twin_exponent(step, run):
@@ -351,7 +357,6 @@ by_length.round(2)
 # %%
 factors = 10.0 ** np.array([-1, -0.5, 0, 0.5, 1, 1.5, 2, 3, 4])  # times the own rate
 rates = np.repeat(choices.rate * factors, len(seeds))
-first = np.tile(untrained, (len(factors), 1))
 n_steps = {"gradient descent": 1000, "SGD": n_recorded // 5}
 
 
@@ -369,6 +374,7 @@ def training_map(split, how):
 def over_rates(split, how):
     """One row a rate and seed: exponent and windowed estimate; and the run."""
     carry = training_map(split, how).carry
+    first = np.tile(untrained(split), (len(factors), 1))
     run = maps.aligned_exponent(carry, first, n_steps[how], record=True)
     weights = run.end.states[:, :, :n_weights].reshape(len(run.end.states), -1)
     windowed = lyapunov.windowed_lyapunov(weights, look.window, **setting)

@@ -169,17 +169,16 @@ pd.Series(sparsities, name="weights pruned (share)").to_frame().T
 # all and keeps the paths through which most would flow, pruning in many small rounds. Ties fall to dice.
 
 # %%
-w0, _ = training.initial_ensemble(layers, seeds, choices)
-masks_of = rankings.synflow_masks
-without_data = {("dense", 0.0, 0): np.ones(w0.shape, bool)}
-without_data |= {("SynFlow", s, 0): masks_of(w0, layers, s) for s in sparsities}
+shape = len(seeds), n_weights
 default_rng, shuffle = np.random.default_rng, rankings.shuffle_within_layers
 
 
-def choose(scores, number):
-    """A mask for each ranking and sparsity, on split `number`."""
-    ties = default_rng(derived_seed("ties", number)).random(w0.shape)
-    w, masks = scores["magnitude"], dict(without_data)
+def choose(scores, w0, number):
+    """A mask for each ranking and sparsity, on split `number`; w0: untrained weights."""
+    ties = default_rng(derived_seed("ties", number)).random(shape)
+    w, masks = scores["magnitude"], {("dense", 0.0, 0): np.ones(shape, bool)}
+    for s in sparsities:
+        masks["SynFlow", s, 0] = rankings.synflow_masks(w0, layers, s)
     for s in sparsities:
         for name, score in scores.items():
             masks[name, s, 0] = rankings.keep_highest(score, s, ties=ties)
@@ -207,7 +206,7 @@ def draw(masks, number):
             found["shuffled in layers", s, k] = shuffle(ft, layers, rng)
         if one_hidden:
             rng = default_rng(derived_seed("random units", number, k))
-            noise = rankings.by_unit(rng.normal(size=w0.shape), layers)
+            noise = rankings.by_unit(rng.normal(size=shape), layers)
             found[f"{name}, by unit", s, k] = rankings.keep_highest(noise, s)
     return found
 
@@ -235,7 +234,7 @@ def compete(split, number, only=None):
         scores["PT"] = rankings.surprise(follow(split, "PT").pvalues)
     if all_of_them or "calibrated" in only:
         scores |= by_variants(split, full)
-    masks = choose(scores, number)
+    masks = choose(scores, full.runs.initial_weights, number)
     masks |= draw(masks, number)
     masks = {
         key: mask for key, mask in masks.items() if all_of_them or key[0] in only
@@ -364,7 +363,7 @@ def damaged(split, masks, number, names, draws):
     """Masks of these rankings found on permuted labels, or shuffled."""
     labels = default_rng(derived_seed("labels", number)).permutation(split.y_train)
     corrupt = follow(replace(split, y_train=labels))
-    ties = default_rng(derived_seed("ties", number)).random(w0.shape)
+    ties = default_rng(derived_seed("ties", number)).random(shape)
     wrong = {"FT": rankings.surprise(corrupt.pvalues)}
     wrong["magnitude"] = np.abs(corrupt.runs.final_weights)
     found = {}
@@ -389,7 +388,7 @@ def check(split, rows, masks, number, names, draws=0):
     """Accuracies of masks as they are and damaged, and from another start."""
     asked, others = (
         [*names, "placebo"],
-        [derived_seed("other start", s) for s in seeds],
+        [derived_seed("other start", number, s) for s in seeds],
     )
     start = training.initial_ensemble(layers, others, choices)
     own = {key: mask for key, mask in masks.items() if key[0] in asked}

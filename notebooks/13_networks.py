@@ -254,16 +254,18 @@ every = dict(data=dataset) | set_to | held | cost
 _ = results.save(table, "13_networks", network, protocol, out_dir, **every)
 
 # %% [markdown]
-# What the ledger judges, one number a seed: by how much LEGC's ranking of single weights beats the others.
+# What the ledger judges, one number a seed: by how much LEGC's ranking of single weights beats the others. Against
+# magnitude random masks stand beside it as a placebo.
 
 # %% tags=["hide-input"]
-ours = gains[(gains.by == "weights") & (gains.method == "LEGC")]
 unit = "nats" if network == "transformer" else "points"
-better = ours.assign(nats=-ours.loss).pivot(
-    index="seed", columns="over", values=unit
-)
-judged = {f"own_{network}_{over}": better[over] for over in better}
-evidence.save(judged, "13_networks", network, protocol, out_dir)
+better = gains[gains.by == "weights"].assign(nats=-gains.loss)
+better = better.pivot(index="seed", columns=["method", "over"], values=unit)
+judged = {f"own_{network}_{name}": better["LEGC"][name] for name in better["LEGC"]}
+evidence.save(
+    judged, "13_networks", network, protocol, out_dir,
+    placebo={f"own_{network}_magnitude": -better["magnitude"]["random"]},
+)  # fmt: skip
 
 # %% [markdown]
 # The numbers that the text quotes are taken from these tables and from nowhere else.

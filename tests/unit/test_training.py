@@ -425,3 +425,12 @@ def test_later_layers_alone_can_be_recorded(batch_size):
     assert np.array_equal(np.concatenate(pieces), whole[..., 12:])
     later = training.train_ensemble(*given, epochs=2, record="weights", record_from=20).weights
     assert np.array_equal(later, whole[..., 20:])
+
+
+def test_other_splits_start_from_other_weights():
+    """Means over splits would not be independent if all of them trained from the same few starts."""
+    train = lambda split, name: training.train_ensemble(split, 2, [0, 1], name, epochs=1).initial_weights
+    start = lambda seed: train(datasets.load("iris", "resplit", seed=seed), "resplit")
+    published = train(datasets.load("iris"), "published")
+    assert np.array_equal(start(0), published) and np.array_equal(start(3), start(3))
+    assert len(np.unique([start(seed)[s, 0] for seed in (0, 3, 4) for s in (0, 1)])) == 6
