@@ -49,7 +49,8 @@ def parameters(wildcards):
     about = {notebook.get("varies", "dataset"): name}
     if wildcards.protocol != "published":
         of = lambda key: settings[key].get(name, settings[key].get(kinds[name]))
-        chosen |= dict(splits=list(range(of(notebook["splits"]))), seeds=list(range(of("split_seeds"))))
+        which = notebook["splits"] if wildcards.protocol == "resplit" else "few_splits"
+        chosen |= dict(splits=list(range(of(which))), seeds=list(range(of("split_seeds"))))
         chosen |= {"draws": of("split_draws")} if "draws" in chosen else {}
     return chosen | about | dict(protocol=wildcards.protocol, out_dir=f"{executed}/results")
 
