@@ -49,8 +49,9 @@ def parameters(wildcards):
     about = {notebook.get("varies", "dataset"): name}
     if wildcards.protocol != "published":
         of = lambda key: settings[key].get(name, settings[key].get(kinds[name]))
-        which = notebook["splits"] if wildcards.protocol == "resplit" else "few_splits"
-        chosen |= dict(splits=list(range(of(which))), seeds=list(range(of("split_seeds"))))
+        resplit = wildcards.protocol == "resplit"
+        splits, number = (notebook["splits"], "split_seeds") if resplit else ("few_splits", "corrected_seeds")
+        chosen |= dict(splits=list(range(of(splits))), seeds=list(range(of(number))))
         chosen |= {"draws": of("split_draws")} if "draws" in chosen else {}
     return chosen | about | dict(protocol=wildcards.protocol, out_dir=f"{executed}/results")
 

@@ -111,7 +111,8 @@ def read(stacked, names, runs, number):
     )  # fmt: skip
 
 
-stacked, names, runs = race(split, evaluate=None)
+large = n_weights > 10_000  # where every epoch's accuracies cost as much as training
+stacked, names, runs = race(split, evaluate="stop" if large else None)
 models, rows = names[:5], read(stacked, names, runs, splits[0])
 
 # %% [markdown]
@@ -151,7 +152,8 @@ titles = ["weights left", "multiply–adds", "once dead units are cut out"]
 counted.set_axis(titles, axis=1).round(1)
 
 # %% [markdown]
-# How do the networks get to the benchmark? Each thin line is a network, each thick one the median of its model. If a
+# How do the networks get to the benchmark? Each thin line is a network (a large one's ends at the benchmark), each thick
+# one the median of its model. If a
 # mask made learning faster, its lines would cross the dotted one earlier than the grey ones of the dense network. Lines
 # that level off below it belong to networks that have lost something they need. Where models lie on top of each other,
 # the choice of what to prune does not matter for learning, or too little is pruned to tell.
@@ -161,7 +163,7 @@ figure, (ax,) = plots.panels()
 for model, colour in plots.MODELS.items():
     curves = runs.train_accuracy[:, rows.model == model]
     ax.plot(curves, color=colour, lw=1, alpha=0.5)
-    median = np.median(curves, axis=1)
+    median = pd.DataFrame(curves).median(axis=1)
     ax.plot(median, color=colour, lw=2.5, label=f"{model} (median)")
 ax.axhline(choices.benchmark, color="black", ls=":", label="benchmark")
 ax.legend()
@@ -278,7 +280,7 @@ sooner = lambda one, other: convergence.log_ratio(logs, epochs, one, other)
 
 def spared(model, search):
     """Log of the dense network's weights × epochs less that of a model's."""
-    spent = search * weights.dense + np.exp(logs[model]) * weights[model]
+    spent = search * weights.dense + np.exp(logs[model]) * left[model]
     known = sooner("dense", model).notna()
     return (logs.dense + np.log(weights.dense) - np.log(spent)).where(known)
 

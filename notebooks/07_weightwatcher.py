@@ -112,7 +112,7 @@ accuracy[models].to_frame("test accuracy").round(3)
 
 
 # %%
-def measure(W, values, shuffled, rng):
+def measure(W, values, shuffled):
     """What Table 4 and Figures 2 to 6 say of a layer: dict, low and high of alpha.
 
     W (outputs, inputs); values, shuffled : eigenvalues, smallest first.
@@ -124,7 +124,7 @@ def measure(W, values, shuffled, rng):
         alpha_w=alpha * np.log10(values[-1]), heavy=spectra.is_heavy(values),
         largest=values[-1], largest_shuffled=shuffled[-1],
         beyond_shuffled=(values > shuffled[-1]).sum(),
-        trap=shuffled[-1] > spectra.noise_edge(W, rng),
+        trap=shuffled[-1] > spectra.noise_edge(W),
     )  # fmt: skip
 
 
@@ -138,7 +138,7 @@ for at, seed, model in members[["seed", "model"]].itertuples():
     for layer, W in enumerate(spectra.matrices(runs.final_weights[at], layers), 1):
         rng = np.random.default_rng([seed, at, layer])
         pair = spectra.eigenvalues(W), spectra.shuffled_eigenvalues(W, rng)
-        spectrum[seed, model, layer], found = pair, measure(W, *pair, rng)
+        spectrum[seed, model, layer], found = pair, measure(W, *pair)
         rows.append(dict(seed=seed, model=model, layer=layer, **found))
 rows = pd.DataFrame(rows)
 

@@ -3,6 +3,7 @@
 import contextlib
 import io
 import logging
+from functools import cache
 
 import numpy as np
 import pandas as pd
@@ -11,6 +12,7 @@ import torch
 
 from legc_utils import training
 from legc_utils.protocols import check, check_finite, numbers
+from study.randomness import derived_seed
 
 # Importing weightwatcher turns on INFO for every library and prints what hardware it found
 _root_level = logging.getLogger().level
@@ -81,13 +83,18 @@ def shuffled_eigenvalues(W, rng):
     return eigenvalues(rng.permuted(np.asarray(W).ravel()).reshape(np.shape(W)))
 
 
-def noise_edge(W, rng, draws=200, level=0.05):
+def noise_edge(W, draws=200, level=0.05):
     """What the largest eigenvalue of Gaussian noise of W's shape and variance stays below, but for `level` of draws.
 
     A shuffled spectrum beyond it is WeightWatcher's correlation trap: single entries stick out, not correlations.
     """
-    largest = [eigenvalues(rng.normal(0, np.std(W), np.shape(W)))[-1] for _ in range(draws)]
-    return np.quantile(largest, 1 - level)
+    return np.var(W) * _unit_edge(np.shape(W), draws, level)
+
+
+@cache  # eigenvalues go with the variance: the draws of a shape serve all layers that have it
+def _unit_edge(shape, draws, level):
+    rng = np.random.default_rng(derived_seed("noise edge", *shape))
+    return np.quantile([eigenvalues(rng.normal(size=shape))[-1] for _ in range(draws)], 1 - level)
 
 
 def tail_fit(values):
