@@ -195,14 +195,14 @@ def pool(claim, found):
     Returns
     -------
     dict of pooled_effect, low, high (level 1 − 2·LEVEL) and p, the least level at which the claim is decided; NaN
-    without findings, and low, high and p without intervals.
+    without findings, and p of an exact test.
     """
     none = dict(pooled_effect=np.nan, low=np.nan, high=np.nan, p=np.nan)
     if found.empty:
         return none
     effects = found.effect.to_numpy(dtype=np.float64)
-    if claim.test == "exact" or found.low.isna().any():
-        return none | dict(pooled_effect=effects.mean())
+    if claim.test == "exact":  # a number without an error
+        return dict.fromkeys(("pooled_effect", "low", "high"), effects.mean()) | dict(p=np.nan)
     errors = (found.high - found.low).to_numpy() / 2 / scipy.stats.t.ppf(1 - LEVEL, found.n.to_numpy() - 1)
     if len(effects) == 1:
         effect, error, df = effects[0], errors[0], found.n.iloc[0] - 1
@@ -322,7 +322,7 @@ def ledger(evidence, names, protocol=MAIN, stability=True):
     Returns
     -------
     (claims, found) : DataFrames. claims has a row a claim: key, section, says, tested, page, verdict, `COLUMNS` (counts
-    of data sets) and the same of the placebo, smallest_effect, pooled_effect, low, high, p_holm, placebo_effect,
+    of data sets) and the same of the placebo, smallest_effect, pooled_effect, low, high, p_holm, placebo (mean),
     stability, nothing_of_legc (whether random masks pass as well). found has a row a claim and data set: key, dataset,
     counted, effect, low, high, n, runs, outcome, stability, needed (splits that would decide it), and effect and
     outcome of the other readings.
@@ -367,7 +367,7 @@ def _add_up(found, again):
         row |= {f"placebo_{column}": placebo.count(outcome) for column, outcome in zip(COLUMNS, COUNTED)}
         row["smallest_effect"] = claim.smallest if claim.test else np.nan
         row |= pooled.loc[key, ["pooled_effect", "low", "high", "p_holm"]].to_dict()
-        row["placebo_effect"] = part.placebo.mean()
+        row["placebo"] = part.placebo.mean()
         drawn = [again.get((key, name)) for name in valid[key].dataset]
         row["stability"] = np.nan if not len(drawn) else 1.0
         if len(drawn) and all(each is not None for each in drawn):
@@ -407,7 +407,7 @@ def effect_text(row):
     claim, bounds = get(row.key), (row.pooled_effect, row.low, row.high)
     mean, low, high = (f"{claim.scale * bound + 0.0:.2f}".replace("-", "−") for bound in bounds)
     mean = f"{mean} {claim.unit}".strip()
-    return "–" if np.isnan(row.pooled_effect) else mean if np.isnan(row.low) else f"{mean} ({low} to {high})"
+    return "–" if np.isnan(row.pooled_effect) else mean if row.low == row.high else f"{mean} ({low} to {high})"
 
 
 def main(out_dir=None):

@@ -271,7 +271,7 @@ def test_random_masks_stand_beside_and_say_when_they_pass_as_well():
     table, found = claims.ledger(both, NAMES)
     row = table.set_index("key").loc["faster"]
     assert row.nothing_of_legc and (row.shown, row.placebo_shown) == (1, 1)
-    assert row.placebo_effect == pytest.approx(NOISE.mean() + 2.5) and found.placebo_outcome[0] == "shown"
+    assert row.placebo == pytest.approx(NOISE.mean() + 2.5) and found.placebo_outcome[0] == "shown"
     none = pd.concat([measured("faster", NOISE + 3), measured("faster", 0.01 * NOISE, reading="placebo")])
     row = claims.ledger(none, NAMES)[0].set_index("key").loc["faster"]
     assert not row.nothing_of_legc and (row.placebo_shown, row.placebo_shown_absent) == (0, 1)
