@@ -1,10 +1,10 @@
 """What came after the paper: three later ways to prune by causality in training, from their published descriptions.
 
 *A Granger-causal perspective on gradient descent* (Shah et al. 2024, arXiv 2412.03035), *Causal Pruning* (its
-continuation, TMLR submission 5393, 2025) and Granger tests of weights and loss without exponents (a third party's). The first two watch one pass of
-plain gradient descent from a trained network (`one_pass`); the last a whole training (`train`). Scores are
-float64 (n_networks, n_weights), the higher the more a weight is worth keeping, as in `rankings`; what moves is flat, in
-the order of `training`, weights first, then biases.
+continuation, TMLR submission 5393, 2025) and Granger tests of weights and loss without exponents (a third party's). The
+first two watch one pass of plain gradient descent from a trained network (`one_pass`); the last a whole training
+(`train`). Scores are float64 (n_networks, n_weights), the higher the more a weight is worth keeping, as in `rankings`;
+what moves is flat, in the order of `training`, weights first, then biases.
 """
 
 from typing import NamedTuple
@@ -182,6 +182,11 @@ def _scaled(change):
     return change / change.mean(axis=0)
 
 
+def r2(steps, gamma):
+    """Share of the variance of the scaled changes that γ explain: float64 (n,), negative if a mean does better."""
+    return _r2(steps.squares, _scaled(steps.change), gamma)
+
+
 def _r2(x, y, gamma):
     return 1 - ((y - np.einsum("tnk,nk->tn", x, gamma)) ** 2).sum(axis=0) / ((y - y.mean(axis=0)) ** 2).sum(axis=0)
 
@@ -220,7 +225,7 @@ def least_squares(steps, y=None, ridge=0.0):
 
 
 def causal_importance(split, layers, protocol, weights, biases, rate=RATE):
-    """The second successor's importance as it is described: what a weight's update does beyond its first-order estimate.
+    """The second successor's importance as described: what a weight's update does beyond its first-order estimate.
 
     Each update is an intervention: of every step of `one_pass`, the update of one weight is made alone, and the change
     of the loss is compared with the gradient times the update. Not specified, and chosen: one weight at a time, the
@@ -232,7 +237,7 @@ def causal_importance(split, layers, protocol, weights, biases, rate=RATE):
 
 
 def joint_gap(steps):
-    """The same for whole updates: least-squares γ of the change beyond its first-order estimate, of all weights at once."""
+    """The same for whole updates: least-squares γ of the change beyond its first-order estimate."""
     gap = steps.change - steps.predicted
     return least_squares(steps, gap / np.abs(gap).mean(axis=0))
 
@@ -275,7 +280,7 @@ def series_pvalues(series, differences=1):
     """p of "a weight's series does not help to predict the loss" at one lag: float64 (n, n_weights).
 
     Weights are differenced so many times. The largest p of statsmodels' tests counts, which at one lag is always that
-    of the F test (of the other tests of the same two residual sums, none has as heavy a tail). NaN: no test is possible.
+    of the F test (no other test of the same two residual sums has as heavy a tail). NaN: no test is possible.
     """
     w, y = np.diff(series.weights, differences, axis=0), series.loss[differences:]
     test = lambda m: granger.granger_pvalues(y[:, m], w[:, m], 1, "ssr_ftest")[0]
