@@ -14,23 +14,24 @@
 # %% [markdown]
 # # What became of the idea?
 #
-# The idea that a weight should stay if it *causes* something in training did not end with the paper. The manuscript that
-# this book works from {cite}`sahu2023` was published as {cite}`sahu2025` (which was not at hand; its abstract claims the
-# same), and three ways to prune came after it. Two of the paper's authors are among those of the first. None of the three
-# needs a Lyapunov exponent. Here they stand before the bar that LEGCNet stood before: the same networks and data, the same
-# number of epochs for every method, random masks, and their own scores in random places.
+# The idea that a weight should stay if it *causes* something in training did not end with the paper. The manuscript
+# that this book works from {cite}`sahu2023` was published as {cite}`sahu2025` (which was not at hand; its abstract
+# claims the same), and three ways to prune came after it. Two of the paper's authors are among those of the first. None
+# of the three needs a Lyapunov exponent. Here they stand before the bar that LEGCNet stood before: the same networks
+# and data, the same number of epochs for every method, random masks, and their own scores in random places.
 #
 # ```{admonition} The successors say
-# - *Granger view of gradient descent* {cite}`shah2024`: changes of parameters cause the reduction in loss. Where the share
-#   pruned grows, accuracy shows a "phase shift", and after pruning the minimum is "flatter".
-# - *Causal Pruning* {cite}`causalpruning2025`: every update of a weight is an intervention; a weight matters as far as the
-#   change of the loss differs from its first-order estimate. It is "comparable to recent state-of-the-art approaches".
+# - *Granger view of gradient descent* {cite}`shah2024`: changes of parameters cause the reduction in loss. Where the
+#   share pruned grows, accuracy shows a "phase shift", and after pruning the minimum is "flatter".
+# - *Causal Pruning* {cite}`causalpruning2025`: every update of a weight is an intervention; a weight matters as far as
+#   the change of the loss differs from its first-order estimate. It is "comparable to recent state-of-the-art
+#   approaches".
 # - *Granger tests of weights and loss*, by a third party, whose code and abstract are all there is: LEGC's test, of the
 #   weights themselves and the training loss.
 # ```
 #
-# The first writes one step of gradient descent, which moves parameter $k$ by $\Delta\theta_k = -\eta\, \partial L / \partial
-# \theta_k$, as a regression over many steps, and keeps the weights of largest $|\gamma_k|$:
+# The first writes one step of gradient descent, which moves parameter $k$ by $\Delta\theta_k = -\eta\, \partial L /
+# \partial \theta_k$, as a regression over many steps, and keeps the weights of largest $|\gamma_k|$:
 #
 # ```{math}
 # :label: eq-gamma
@@ -79,7 +80,7 @@ print(f"{dataset}: {n_weights} weights, pruned at {sparsities}, seeds {seeds}")
 # %% [markdown]
 # ## What they print themselves
 #
-# The repository of Causal Pruning holds results on CIFAR-10: the accuracy of a ResNet-20 by the share pruned, and the
+# The repository of Causal Pruning holds results on `CIFAR-10`: the accuracy of a `ResNet-20` by the share pruned, and the
 # largest eigenvalue of the Hessian, the curvature of the loss along its steepest direction, before and after. These are
 # their numbers, not ours.
 
@@ -92,8 +93,8 @@ printed
 
 # %% [markdown]
 # They say something already: of the {glue:text}`printed_networks:.0f` pruned networks in the second table
-# {glue:text}`printed_sharper:.0f` lie in a *sharper* minimum than the dense one, and in the first, magnitude is ahead from
-# a share of {glue:text}`printed_from:.1f` on.
+# {glue:text}`printed_sharper:.0f` lie in a *sharper* minimum than the dense one, and in the first, magnitude is ahead
+# from a share of {glue:text}`printed_from:.1f` on.
 
 # %% tags=["hide-input", "nbval-ignore-output"]
 ratio = printed.drop(columns="dense").div(printed.dense, axis=0).stack().dropna()
@@ -109,15 +110,15 @@ results.publish(dict(
 # %% [markdown]
 # ## Three scores from one training
 #
-# A dense network is trained as the paper does. From where it ends, one more pass over the training samples is made by plain
-# gradient descent at a small rate, and the loss of each step's sample is read before and after it. The *Granger* score is
-# $|\gamma_k|$ by the authors' fit: descent from zero with an L1 penalty, which stops after a few passes. The network is then
-# put back to where it was.
+# A dense network is trained as the paper does. From where it ends, one more pass over the training samples is made by
+# plain gradient descent at a small rate, and the loss of each step's sample is read before and after it. The *Granger*
+# score is $|\gamma_k|$ by the authors' fit: descent from zero with a penalty of $\sum_k |\gamma_k|$, which stops after
+# a few passes. The network is then put back to where it was.
 #
-# The *causal* score is the importance as Causal Pruning describes it: each update of one weight is made alone, and what the
-# loss does beyond the gradient's estimate is averaged over steps, without its sign. The *series* score is
-# minus the logarithm of $p$ of a Granger test at one lag, of the differenced series of the weight, a value a step, and the
-# loss of the step's sample; weights whose test fails go first, as in its code.
+# The *causal* score is the importance as Causal Pruning describes it: each update of one weight is made alone, and what
+# the loss does beyond the gradient's estimate is averaged over steps, without its sign. The *series* score is minus the
+# logarithm of $p$ of a Granger test at one lag, of the differenced series of the weight, a value a step, and the loss
+# of the step's sample; weights whose test fails go first, as in its code.
 
 
 # %%
@@ -141,15 +142,17 @@ def judged(split):
     return scores, steps, dense
 
 
+# %%
 scores, steps, dense = judged(split)
 
 # %% [markdown]
-# Much was not specified, and other choices stand beside these. There are more steps than weights here, so that $\gamma$ can
-# be had by *least squares*, where it means what equation {eq}`eq-gamma` says, or by *ridge* regression, which keeps
-# it from running wild where squares nearly depend on each other. Causal Pruning's *code* (as fitted) does not do what is described: it
-# fits $\gamma$ again, by descent with momentum and weight decay. Its gap may also be taken of *whole updates* and shared among
-# the weights by least squares. A series may have a value an *epoch*, with the loss of the whole training set. The
-# *Fisher* score is the mean squared gradient, the diagonal of the empirical Fisher information. It needs no regression.
+# Much was not specified, and other choices stand beside these. There are more steps than weights here, so that $\gamma$
+# can be had by *least squares*, where it means what equation {eq}`eq-gamma` says, or by *ridge* regression, which keeps
+# it from running wild where squares nearly depend on each other. Causal Pruning's *code* (as fitted) does not do what
+# is described: it fits $\gamma$ again, by descent with momentum and weight decay. Its gap may also be taken of *whole
+# updates* and shared among the weights by least squares. A series may have a value an *epoch*, with the loss of the
+# whole training set. The *Fisher* score is the mean squared gradient, the diagonal of the empirical Fisher information.
+# It needs no regression.
 
 # %%
 start = training.initial_ensemble(layers, seeds, choices, split.seed)
@@ -163,9 +166,9 @@ others = {
 every_score = scores | others
 
 # %% [markdown]
-# A fault of the third one's code is easily shown. On a processor without a graphics card its recorded arrays are views of the
-# weights, so that all rows of a series are the last one. Then no test is possible and every weight is
-# pruned; nothing of it is used here. Defined tests with its series, and with copies:
+# A fault of the third one's code is easily shown. On a processor without a graphics card its recorded arrays are views
+# of the weights, so that all rows of a series are the last one. Then no test is possible and every weight is pruned;
+# nothing of it is used here. Defined tests with its series, and with copies:
 
 # %%
 stuck = np.broadcast_to(dense.weights, dense.by_epoch.weights.shape)
@@ -178,9 +181,10 @@ as_views = successors.Series(stuck, dense.by_epoch.loss)
 # %% [markdown]
 # ## Is it the squared gradient?
 #
-# If the fit stops early, $\gamma_k$ is about what its first steps give it: the mean of $\Delta L$ times the squared gradient.
-# Then the ranking is that of the squared gradient. The table has the rank correlation of every score with the Fisher score,
-# over the weights of a network. It also has the share of the variance of the loss's change that the three fits explain.
+# If the fit stops early, $\gamma_k$ is about what its first steps give it: the mean of $\Delta L$ times the squared
+# gradient. Then the ranking is that of the squared gradient. The table has the rank correlation of every score with the
+# Fisher score, over the weights of a network. It also has the share of the variance of the loss's change that the three
+# fits explain.
 
 
 # %%
@@ -216,15 +220,16 @@ for ax, name in zip(axes, ("Granger", "Granger, least squares", "causal")):
 # %% [markdown]
 # ## Masks of equal size
 #
-# As in [chapter 12](12_chance.ipynb): every ranking prunes the same shares of the weights, in equal steps up to where random masks fall
-# apart, at once, and every mask is trained from the same initial weights over the same samples, for the same number of
-# epochs. Theirs prune in rounds, from trained weights, with up to several times the epochs that magnitude gets. Beside
-# random masks stands each successor's *placebo*: its own scores shuffled within layers.
+# As in [chapter 12](12_chance.ipynb): every ranking prunes the same shares of the weights, in equal steps up to where
+# random masks fall apart, at once, and every mask is trained from the same initial weights over the same samples, for
+# the same number of epochs. Theirs prune in rounds, from trained weights, with up to several times the epochs that
+# magnitude gets. Beside random masks stands each successor's *placebo*: its own scores shuffled within layers.
 
 # %%
 THREE = ("Granger", "causal", "series")
 
 
+# %%
 def masks_of(scores, number, synflow_from=None):
     """A mask for each ranking and sparsity, placebos and random ones among them."""
     rng = lambda purpose, *key: np.random.default_rng(
@@ -300,16 +305,16 @@ for ax, methods in zip(axes, ([*THREE], beside)):
 # %% [markdown]
 # ## Flatter minima
 #
-# Flatness is measured as theirs is, by the largest eigenvalue of the Hessian over the weights that are left, at the middle
-# sparsity, of networks pruned and trained again; as the logarithm of its ratio to the dense network's, where above zero is
-# flatter. Fewer weights and weights of another size change it by themselves {cite}`dinh2017`, so that two things stand beside
-# it: the same of the Hessian in *relative* changes of the weights, $|w|\, H\, |w|$, and random masks of the same size. The
-# trace, the sum of all eigenvalues, is shown with it.
+# Flatness is measured as theirs is, by the largest eigenvalue of the Hessian over the weights that are left, at the
+# middle sparsity, of networks pruned and trained again; as the logarithm of its ratio to the dense network's, where
+# above zero is flatter. Fewer weights and weights of another size change it by themselves {cite}`dinh2017`, so that two
+# things stand beside it: the same of the Hessian in *relative* changes of the weights, $|w|\, H\, |w|$, and random
+# masks of the same size. The trace, the sum of all eigenvalues, is shown with it.
 
 
 # %%
 def log_of(measure, split, masks, runs, asked, **options):
-    """A measure of the networks of masks: DataFrame, a row a seed, a column a mask."""
+    """A measure of masks' networks: DataFrame, a row a seed, a column a mask."""
     at = [list(masks).index(key) for key in asked]
     some = [np.flatnonzero(runs.members["mask"] == k) for k in at]
     w, b = (
@@ -323,6 +328,7 @@ def log_of(measure, split, masks, runs, asked, **options):
     )
 
 
+# %%
 def flatter(split, masks, runs, names, measure=successors.sharpness):
     """How much flatter than the dense one, as logarithms: one DataFrame a kind."""
     asked = [("dense", 0.0, 0), *[(name, middle, 0) for name in names]]
@@ -351,9 +357,9 @@ pd.DataFrame({
 # %% [markdown]
 # ## Against chance and magnitude
 #
-# What counts is what [chapter 12](12_chance.ipynb) counts: a method's accuracy minus that of random masks of the same seed
-# and sparsity, averaged over sparsities, in points, with 95 % intervals over seeds. The reading is after the last epoch, so that no method
-# gains from a lucky stop; where training would have stopped by the paper's rule is beside it.
+# What counts is what [chapter 12](12_chance.ipynb) counts: a method's accuracy minus that of random masks of the same
+# seed and sparsity, averaged over sparsities, in points, with 95 % intervals over seeds. The reading is after the last
+# epoch, so that no method gains from a lucky stop; where training would have stopped by the paper's rule is beside it.
 
 
 # %%
@@ -373,12 +379,12 @@ listed.sort_values("mean", ascending=False).round(2)
 # %% [markdown]
 # ## The same on other splits
 #
-# Where the protocol has several splits, the same functions measure each. The ledger judges one number a split and seed. The
-# placebos are the shuffled scores, and, where breaks and flatness are judged, a random mask.
+# Where the protocol has several splits, the same functions measure each. The ledger judges one number a split and seed.
+# The placebos are the shuffled scores, and, where breaks and flatness are judged, a random mask.
 
 
 # %%
-def judge(scores, rows, flat, number):
+def judge(rows):
     """What the ledger judges, and the placebos': two dicts of one number a seed."""
     over, breaks, values, placebo = gains(rows), bends(rows), {}, {}
     for name in THREE:
@@ -387,16 +393,6 @@ def judge(scores, rows, flat, number):
         if name != "series":
             values[f"{key}_magnitude"] = over[name] - over["magnitude"]
             placebo[f"{key}_magnitude"] = over[kept] - over["magnitude"]
-    rng = np.random.default_rng(derived_seed("successor Granger", number))
-    mixed = scores | {"mixed": successors.shuffled(scores["Granger"], layers, rng)}
-    values["suc_fisher"], placebo["suc_fisher"] = (
-        agreement(mixed, k) for k in ("Granger", "mixed")
-    )
-    for key, kind in (
-        ("suc_flatter", "absolute"),
-        ("suc_flatter_relative", "relative"),
-    ):
-        values[key], placebo[key] = flat[kind]["Granger"], flat[kind]["random"]
     dice = breaks["random"].unstack("seed")
     values["suc_phase"] = breaks["Granger"].loc[0] - dice.mean()
     placebo["suc_phase"] = dice.loc[0] - dice.loc[1:].mean()
@@ -404,24 +400,50 @@ def judge(scores, rows, flat, number):
 
 
 # %%
-by_split = {splits[0]: (*judge(scores, rows, flat, splits[0]), over)}
+def judge_reasons(scores, flat, number):
+    """The same of what is behind them: the squared gradient, and flatness."""
+    rng = np.random.default_rng(derived_seed("successor Granger", number))
+    mixed = scores | {"mixed": successors.shuffled(scores["Granger"], layers, rng)}
+    values = {"suc_fisher": agreement(mixed, "Granger")}
+    placebo = {"suc_fisher": agreement(mixed, "mixed")}
+    kinds = dict(suc_flatter="absolute", suc_flatter_relative="relative")
+    for key, kind in kinds.items():
+        values[key], placebo[key] = flat[kind]["Granger"], flat[kind]["random"]
+    return values, placebo
+
+
+# %%
+def together(scores, rows, flat, number):
+    """Values, placebos and gains of a split."""
+    pairs = zip(judge(rows), judge_reasons(scores, flat, number))
+    return *(one | other for one, other in pairs), gains(rows)
+
+
+by_split = {splits[0]: together(scores, rows, flat, splits[0])}
 for number in splits[1:]:
     other = datasets.load(dataset, choices, number)
     own = judged(other)[0]
     found = masks_of(own, number)
     trained, networks = retrain(other, found, False)
-    compared = flatter(other, found, networks, ["Granger", "random"])
-    by_split[number] = (*judge(own, trained, compared, number), gains(trained))
-joined = lambda k: {
-    key: pd.concat({n: part[k][key] for n, part in by_split.items()}, names=["split"])
-    for key in by_split[splits[0]][k]
-}  # fmt: skip
+    curved = flatter(other, found, networks, ["Granger", "random"])
+    by_split[number] = together(own, trained, curved, number)
+
+
+# %%
+def joined(k):
+    """Part k of every split: one Series a claim, indexed by split and seed."""
+    parts = {number: part[k] for number, part in by_split.items()}
+    named = lambda key: {number: part[key] for number, part in parts.items()}
+    return {key: pd.concat(named(key), names=["split"]) for key in parts[splits[0]]}
+
+
 values, placebos = joined(0), joined(1)
 
 # %% [markdown]
-# All methods in one figure: points of accuracy over random masks, on the right of the dotted line better than dice. Intervals
-# are the ledger's, over splits, or over seeds where there is one split. Grey are the successors' shuffled scores. Methods that
-# only the first split has (ridge regression, and rankings that chapter 12 has on all splits) are left out where there are several.
+# All methods in one figure: points of accuracy over random masks, on the right of the dotted line better than dice.
+# Intervals are the ledger's, over splits, or over seeds where there is one split. Grey are the successors' shuffled
+# scores. Methods that only the first split has (ridge regression, and rankings that chapter 12 has on all splits) are
+# left out where there are several.
 
 # %% tags=["hide-input"] mystnb={"figure": {"caption": "Accuracy over random masks, averaged over sparsities, with 90 % intervals; grey: the same scores shuffled within layers.", "name": "fig-successors"}, "image": {"alt": "One row a method: a point with its interval, and a grey one for the placebo."}}
 measured = pd.concat({n: part[2] for n, part in by_split.items()}, names=["split"])
@@ -478,33 +500,34 @@ results.publish(
 # random masks of the same size, averaged over {glue:text}`n_sparsities:.0f` sparsities from {glue:text}`least:.0f` to
 # {glue:text}`most:.0f` %. The ledger has all splits.
 #
-# - **Granger view.** Its ranking gains {glue:text}`granger` points, magnitude {glue:text}`magnitude`. It correlates with the mean squared
-#   gradient by {glue:text}`alike_granger`, and the squared gradient's own masks gain {glue:text}`fisher`. The fit explains
-#   {glue:text}`r2_granger:.0f` % of the variance (below zero: less than the mean does) and leaves {glue:text}`zeros:.0f` % of the weights at zero. By least
-#   squares, which explains {glue:text}`r2_granger_least_squares:.0f` %, the correlation is
-#   {glue:text}`alike_granger_least_squares`, and the masks gain {glue:text}`granger_least_squares`: where
-#   the coefficients mean what they say, they rank otherwise.
-# - **Causal Pruning.** The importance that is described gains {glue:text}`causal` points and correlates with the squared
-#   gradient by {glue:text}`alike_causal`; the fit of its code gains {glue:text}`causal_as_fitted` and correlates by
-#   {glue:text}`alike_causal_as_fitted`. That fit should end at nearly all of the variance and ends at {glue:text}`r2_causal_as_fitted:.0f` %. Gaps of
-#   whole updates gain {glue:text}`causal_whole_updates`.
-# - **Weights and loss.** The test of each step gains {glue:text}`series` points, of each epoch {glue:text}`series_by_epoch`; LEGC's
-#   own ranking, with exponents, {glue:text}`legc_ft`.
+# - **Granger view.** Its ranking gains {glue:text}`granger` points, magnitude {glue:text}`magnitude`. It correlates
+#   with the mean squared gradient by {glue:text}`alike_granger`, and the squared gradient's own masks gain
+#   {glue:text}`fisher`. The fit explains {glue:text}`r2_granger:.0f` % of the variance (below zero: less than the mean
+#   does) and leaves {glue:text}`zeros:.0f` % of the weights at zero. By least squares, which explains
+#   {glue:text}`r2_granger_least_squares:.0f` %, the correlation is {glue:text}`alike_granger_least_squares`, and the
+#   masks gain {glue:text}`granger_least_squares`: where the coefficients mean what they say, they rank otherwise.
+# - **Causal Pruning.** The importance that is described gains {glue:text}`causal` points and correlates with the
+#   squared gradient by {glue:text}`alike_causal`; the fit of its code gains {glue:text}`causal_as_fitted` and
+#   correlates by {glue:text}`alike_causal_as_fitted`. That fit should end at nearly all of the variance and ends at
+#   {glue:text}`r2_causal_as_fitted:.0f` %. Gaps of whole updates gain {glue:text}`causal_whole_updates`.
+# - **Weights and loss.** The test of each step gains {glue:text}`series` points, of each epoch
+#   {glue:text}`series_by_epoch`; LEGC's own ranking, with exponents, {glue:text}`legc_ft`.
 # - **Placebos.** Shuffled within layers, the scores gain {glue:text}`granger_shuffled`, {glue:text}`causal_shuffled` and
 #   {glue:text}`series_shuffled` points: that much is owed to how many weights they take of each layer.
-# - **Phase shift.** The largest second difference of the accuracy is {glue:text}`break_granger:.1f` points, that of a random mask
-#   {glue:text}`break_random:.1f`.
+# - **Phase shift.** The largest second difference of the accuracy is {glue:text}`break_granger:.1f` points, that of a
+#   random mask {glue:text}`break_random:.1f`.
 # - **Flatter minima.** At {glue:text}`at:.0f` % pruned, the logarithm of the largest eigenvalue falls by
 #   {glue:text}`flat_granger_absolute`, with random masks by {glue:text}`flat_random_absolute`; in relative changes by
 #   {glue:text}`flat_granger_relative` and {glue:text}`flat_random_relative`. Below zero it rises.
 #
 # ```{admonition} What could be wrong with it
 # :class: caution
-# Their networks are thousands of times larger, learn from batches, with other losses and schedules, and are pruned in rounds
-# from trained weights; here a mask is found at once and trained from the start. Batch norm, which they have, makes raw
-# eigenvalues worse still as a measure. Networks are compared after the same number of epochs, not at the same loss, which
-# curvature depends on. The pass over the samples is short: on small data sets there are few steps for each weight, and
-# least squares fit noise. Squared gradients of weights that share an input or a unit are nearly proportional, so that their
-# coefficients are hard to tell apart however they are fitted. Both fits have steps of a fixed size whatever the size of the
-# gradients, so that it depends on the data how far they get; of a penalty, how many weights it leaves at zero.
+# Their networks are thousands of times larger, learn from batches, with other losses and schedules, and are pruned in
+# rounds from trained weights; here a mask is found at once and trained from the start. Batch norm, which they have,
+# makes raw eigenvalues worse still as a measure. Networks are compared after the same number of epochs, not at the same
+# loss, which curvature depends on. The pass over the samples is short: on small data sets there are few steps for each
+# weight, and least squares fit noise. Squared gradients of weights that share an input or a unit are nearly
+# proportional, so that their coefficients are hard to tell apart however they are fitted. Both fits have steps of a
+# fixed size whatever the size of the gradients, so that it depends on the data how far they get; of a penalty, how many
+# weights it leaves at zero.
 # ```
