@@ -48,7 +48,7 @@ dataset: str = (
 protocol: str = "published"  # published (the paper, oddities included), resplit (other splits) or corrected
 seeds: list = [0, 1]  # whole numbers; one network a seed
 splits: list = [0]  # seeds of the splits; published has one of its own, 42
-draws: int = 5  # random masks a seed and sparsity
+draws: int = 3  # random masks a seed and sparsity
 out_dir: str = "results"  # folder for the rows (CSV) and where they came from (JSON)
 
 # %%
@@ -148,8 +148,8 @@ scores, steps, dense = judged(split)
 # %% [markdown]
 # Much was not specified, and other choices stand beside these. There are more steps than weights here, so that $\gamma$
 # can be had by *least squares*, where it means what equation {eq}`eq-gamma` says, or by *ridge* regression, which keeps
-# it from running wild where squares nearly depend on each other. Causal Pruning's *code* (as fitted) does not do what
-# is described: it fits $\gamma$ again, by descent with momentum and weight decay. Its gap may also be taken of *whole
+# it from running wild where squares nearly depend on each other. Causal Pruning's *code* (as fitted) does not
+# take that gap: it fits $\gamma$ again, by descent with momentum and weight decay. Its gap may also be taken of *whole
 # updates* and shared among the weights by least squares. A series may have a value an *epoch*, with the loss of the
 # whole training set. The *Fisher* score is the mean squared gradient, the diagonal of the empirical Fisher information.
 # It needs no regression.
@@ -505,7 +505,8 @@ results.publish(
 #   {glue:text}`fisher`. The fit explains {glue:text}`r2_granger:.0f` % of the variance (below zero: less than the mean
 #   does) and leaves {glue:text}`zeros:.0f` % of the weights at zero. By least squares, which explains
 #   {glue:text}`r2_granger_least_squares:.0f` %, the correlation is {glue:text}`alike_granger_least_squares`, and the
-#   masks gain {glue:text}`granger_least_squares`: where the coefficients mean what they say, they rank otherwise.
+#   masks gain {glue:text}`granger_least_squares`: there the coefficients mean what they say, and the correlation
+#   tells whether they rank as before.
 # - **Causal Pruning.** The importance that is described gains {glue:text}`causal` points and correlates with the
 #   squared gradient by {glue:text}`alike_causal`; the fit of its code gains {glue:text}`causal_as_fitted` and
 #   correlates by {glue:text}`alike_causal_as_fitted`. That fit should end at nearly all of the variance and ends at
@@ -522,7 +523,7 @@ results.publish(
 #
 # ```{admonition} What could be wrong with it
 # :class: caution
-# Their networks are thousands of times larger, learn from batches, with other losses and schedules, and are pruned in
+# Their networks are far larger, learn from batches, with other losses and schedules, and are pruned in
 # rounds from trained weights; here a mask is found at once and trained from the start. Batch norm, which they have,
 # makes raw eigenvalues worse still as a measure. Networks are compared after the same number of epochs, not at the same
 # loss, which curvature depends on. The pass over the samples is short: on small data sets there are few steps for each
