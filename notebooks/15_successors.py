@@ -510,7 +510,8 @@ results.publish(
 # - **Causal Pruning.** The importance that is described gains {glue:text}`causal` points and correlates with the
 #   squared gradient by {glue:text}`alike_causal`; the fit of its code gains {glue:text}`causal_as_fitted` and
 #   correlates by {glue:text}`alike_causal_as_fitted`. That fit should end at nearly all of the variance and ends at
-#   {glue:text}`r2_causal_as_fitted:.0f` %. Gaps of whole updates gain {glue:text}`causal_whole_updates`.
+#   {glue:text}`r2_causal_as_fitted:.0f` %. Gaps of whole updates gain {glue:text}`causal_whole_updates`: where that is
+#   another answer, the verdict hangs on what was not specified.
 # - **Weights and loss.** The test of each step gains {glue:text}`series` points, of each epoch
 #   {glue:text}`series_by_epoch`; LEGC's own ranking, with exponents, {glue:text}`legc_ft`.
 # - **Placebos.** Shuffled within layers, the scores gain {glue:text}`granger_shuffled`, {glue:text}`causal_shuffled` and
@@ -530,5 +531,7 @@ results.publish(
 # weight, and least squares fit noise. Squared gradients of weights that share an input or a unit are nearly
 # proportional, so that their coefficients are hard to tell apart however they are fitted. Both fits have steps of a
 # fixed size whatever the size of the gradients, so that it depends on the data how far they get; of a penalty, how many
-# weights it leaves at zero.
+# weights it leaves at zero. A score's advantage over random masks is the ranking's only as far as it exceeds that of the
+# same scores shuffled within layers. Random masks break where paths do; a ranking with a smaller break than theirs may
+# keep paths, and a phase shift beyond the sparsities here would not be seen.
 # ```
