@@ -63,7 +63,7 @@ import numpy as np
 import pandas as pd
 
 from legc_utils import datasets, selection, training
-from study import evidence, paper, plots, rankings, results, successors
+from study import evidence, paper_successors, plots, rankings, results, successors
 from study.randomness import derived_seed
 
 plots.use_style()
@@ -85,10 +85,10 @@ print(f"{dataset}: {n_weights} weights, pruned at {sparsities}, seeds {seeds}")
 # their numbers, not ours.
 
 # %%
-paper.SUCCESSORS_ACCURACY.T.groupby(level="method", sort=False).mean().T.round(4)
+paper_successors.ACCURACY.T.groupby(level="method", sort=False).mean().T.round(4)
 
 # %%
-printed = paper.SUCCESSORS_EIGENVALUES
+printed = paper_successors.EIGENVALUES
 printed
 
 # %% [markdown]
@@ -98,7 +98,7 @@ printed
 
 # %% tags=["hide-input", "nbval-ignore-output"]
 ratio = printed.drop(columns="dense").div(printed.dense, axis=0).stack().dropna()
-theirs = paper.SUCCESSORS_ACCURACY.T.groupby(level="method").mean()
+theirs = paper_successors.ACCURACY.T.groupby(level="method").mean()
 lead = (
     theirs.loc["magnitude, 10 rounds"] - theirs.loc["causal, 10 rounds"]
 ).dropna()

@@ -230,7 +230,7 @@ def test_shuffled_scores_stay_in_their_layer():
 
 
 def test_what_they_print_is_whole():
-    from study import paper
+    from study import paper_successors
 
-    assert paper.SUCCESSORS_ACCURACY.shape == (7, 6) and paper.SUCCESSORS_ACCURACY.isna().sum().sum() == 2
-    assert (paper.SUCCESSORS_EIGENVALUES > 0).sum().sum() == 13
+    assert paper_successors.ACCURACY.shape == (7, 6) and paper_successors.ACCURACY.isna().sum().sum() == 2
+    assert (paper_successors.EIGENVALUES > 0).sum().sum() == 13
