@@ -152,11 +152,11 @@ def nolds(series):
 
 
 def neurokit(series):
-    """neurokit2.complexity_lyapunov of each series by Rosenstein's method, in nats a step; None where it is missing."""
+    """neurokit2.complexity_lyapunov of each series by Rosenstein's method, in nats a step; NaN where it is missing."""
     try:
         import neurokit2
     except ImportError:  # only benchmarks need it
-        return None
+        return np.full(np.shape(series)[1], np.nan)
     like = dict(delay=1, dimension=2, separation=1, len_trajectory=_FITTED, method="rosenstein1993")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
