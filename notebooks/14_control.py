@@ -136,7 +136,7 @@ def shuffled(exponents, number, seed):
 
 
 # %%
-def pipeline(weights, errors, number, seed):
+def pipeline(weights, errors, number, seed, tried):
     """One row a rule, strength and weight; how each weight's exponents follow u."""
     series, group, driver, noise = plant(weights, number, seed)
     names, rows, follows = [*group, "driver itself"], [], []
@@ -146,7 +146,7 @@ def pipeline(weights, errors, number, seed):
             rule=name, group=group, r=pd.DataFrame(found).corrwith(pd.Series(driver)),
         )))  # fmt: skip
         found = np.column_stack([found, driver])
-        for s in strengths:
+        for s in tried:
             target = control.follow(errors, driver, s, noise)
             rows.append(answers(target, found, names, name).assign(strength=s))
         target = control.follow(errors, driver, 0.0, noise)
@@ -157,27 +157,24 @@ def pipeline(weights, errors, number, seed):
 
 
 # %%
-def follow(split):
+def follow(split, seeds):
     """Weights of the dense networks, (n_steps, n_seeds, n_weights), errors of others."""
     setup = split, choices.hidden, seeds, choices
-    run = training.train_ensemble(
-        *setup, record="weights", epochs=look.epochs, evaluate=()
-    )
+    record = dict(record="weights", epochs=look.epochs, evaluate=())
+    run = training.train_ensemble(*setup, **record)
     others = nulls.placebo_targets(split, choices.hidden, len(seeds), choices, look)
     return run.weights, others
 
 
-def measure(weights, errors, number):
+def measure(weights, errors, number, seeds, tried):
     """`pipeline` for every seed of a split: two DataFrames."""
-    found = [
-        pipeline(weights[:, s], errors[:, s], number, seed)
-        for s, seed in enumerate(seeds)
-    ]
+    each = zip(weights.swapaxes(0, 1), errors.T, seeds)
+    found = [pipeline(w, e, number, seed, tried) for w, e, seed in each]
     return [pd.concat(part, ignore_index=True) for part in zip(*found)]
 
 
-weights, errors = follow(split)
-asked, follows = measure(weights, errors, splits[0])
+weights, errors = follow(split, seeds)
+asked, follows = measure(weights, errors, splits[0], seeds, strengths)
 
 # %% [markdown]
 # Do the exponents follow the driver at all? The table has the mean correlation of a weight's windowed exponents with the
@@ -296,6 +293,7 @@ paper = dict(steps=look.steps, **choices.embedding)
 n_series = max(20, 100 * draws // len(splits))  # simulated series have no splits
 
 
+# %%
 def ours(series):
     return surrogates.exponents(series, **gentle)
 
@@ -368,33 +366,41 @@ plots.label(ax, "above the line: no chaos; below: chaos", "", "")
 # them.
 
 # %%
-n_windows = 8
+n_windows = 4
 
 
-def judge_weights(weights, rng):
-    """Place of each weight's mean exponent, a placebo's, and K: DataFrame."""
-    ends = look.rows[np.linspace(0, len(look.rows) - 1, n_windows).astype(int)]
-    series = np.hstack([weights[end + 1 - look.window : end + 1] for end in ends])
-    over_windows = lambda x: x.reshape(n_windows, -1).mean(axis=0)
-    mean = lambda x: over_windows(ours(x))
+def windows_of(weights):
+    """Some windows of each weight: (window, n_windows · n_weights)."""
+    at = np.linspace(0, len(look.rows) - 1, n_windows).astype(int)
+    ends = look.rows[at]
+    return np.hstack([weights[end + 1 - look.window : end + 1] for end in ends])
+
+
+def over_windows(found):
+    """Mean over the windows of each weight."""
+    return found.reshape(n_windows, -1).mean(axis=0)
+
+
+# %%
+def of_weights(weights, number, seed):
+    """Place of each weight's mean exponent, of a placebo's, and K: DataFrame."""
+    rng = np.random.default_rng(derived_seed("weights' null", number, seed))
+    series, found = windows_of(weights), dict(split=number, seed=seed)
     null = surrogates.shape(series)(rng)
-    found = [surrogates.places(x, mean, rng) for x in (series, null)]
-    K = [over_windows(zero_one.zero_one(x, rng)) for x in (series, null)]
-    return pd.DataFrame(dict(zip(("place", "null", "K", "K of null"), [*found, *K])))
+    mean = lambda x: over_windows(ours(x))
+    for name, x in (("", series), (" of null", null)):
+        found[f"place{name}"] = surrogates.places(x, mean, rng)
+        found[f"K{name}"] = over_windows(zero_one.zero_one(x, rng))
+    return pd.DataFrame(found)
 
 
-def of_weights(weights, number):
-    """`judge_weights` of the split's first seed."""
-    rng = np.random.default_rng(derived_seed("weights' null", number, seeds[0]))
-    return judge_weights(weights[:, 0], rng).assign(split=number, seed=seeds[0])
-
-
-own = of_weights(weights, splits[0])
-two = own[["place", "null"]].apply(surrogates.two_sided)
+own = of_weights(weights[:, 0], splits[0], seeds[0])
+place, K = ["place", "place of null"], ["K", "K of null"]
+two = own[place].apply(surrogates.two_sided)
 pd.DataFrame({
     "p < 5 % (%)": 100 * (two < 0.05).mean().to_numpy(),
-    "mean place": own[["place", "null"]].mean().to_numpy(),
-    "mean K": own[["K", "K of null"]].mean().to_numpy(),
+    "mean place": own[place].mean().to_numpy(),
+    "mean K": own[K].mean().to_numpy(),
 }, index=["weights", "their null"]).round(2)  # fmt: skip
 
 # %% [markdown]
@@ -403,7 +409,7 @@ pd.DataFrame({
 
 # %% tags=["hide-input"] mystnb={"figure": {"caption": "Weights against noise of their own shape: place of the exponent, and K of the 0–1 test.", "name": "fig-weights"}, "image": {"alt": "Two panels of histograms, weights and their null."}}
 figure, axes = plots.panels(2, figsize=(11, 3.6))
-for ax, columns in zip(axes, (["place", "null"], ["K", "K of null"])):
+for ax, columns in zip(axes, (place, K)):
     both = own[columns].set_axis(["weights", "their null"], axis=1)
     sns.histplot(
         both, bins=20, element="step", stat="percent", common_norm=False, ax=ax
@@ -416,43 +422,45 @@ plots.label(axes[1], f"{dataset}: 0–1 test", "mean K", "")
 # %% [markdown]
 # ## The same on other splits
 #
-# All this was one division of the data into training and test set. Where the protocol has several, the same functions measure
-# each. The ledger judges the area under the curve at a strength of one half for either rule, the share of weights
-# that the published rule does not call causal for an error that none of them drives, and the share of weights whose exponents
-# are not those of noise of their shape. Placebos: the area at strength zero; the share not called if exponents are shuffled in
-# time; and the same test of series drawn from the null.
+# All this was one division of the data into training and test set. Where the protocol has several, the same functions
+# measure each, for two networks at most and the strengths that a verdict needs. The ledger judges the area under the
+# curve at a strength of one half by either rule, the share of weights that the published rule does not call causal for an
+# error that none of them drives, and the share of weights whose exponents are not those of noise of their shape.
+# Placebos: the area at strength zero; the share not called if exponents are shuffled in time; and the same test of series
+# drawn from the null.
 
 
 # %%
-def judge(asked, shares):
-    """What the ledger judges, and the placebo's: two dicts."""
+def detected(asked):
+    """What the ledger judges of planted weights, and the placebo's: two dicts."""
     areas = discrimination(asked).unstack(["rule", "strength"])
-    names = {"control_detects": "published", "control_corrected": "corrected"}
+    keys = {"control_detects": "published", "control_corrected": "corrected"}
     values, placebo = (
-        {key: areas[rule, s] for key, rule in names.items()} for s in (0.5, 0.0)
+        {key: areas[rule, s] for key, rule in keys.items()} for s in (0.5, 0.0)
     )
     none = asked[(asked.strength == 0) & (asked.rule == "published")]
-    apart = none.group.isin(["shuffled", "driver itself"])
-    left = lambda part: 1 - part.groupby(["split", "seed"]).causal.mean()
-    values["control_false"], placebo["control_false"] = (
-        left(none[~apart]),
-        left(none[none.group == "shuffled"]),
-    )
-    two = shares.set_index(["split", "seed"])[["place", "null"]].apply(
-        surrogates.two_sided
-    )
-    share = (two < 0.05).where(two.notna()).groupby(["split", "seed"]).mean()
-    values["null_weights"], placebo["null_weights"] = share.place, share.null
+    shares = none.groupby(["group", "split", "seed"]).causal.mean().unstack("group")
+    values["control_false"] = 1 - shares[groups].mean(axis=1)
+    placebo["control_false"] = 1 - shares["shuffled"]
     return values, placebo
 
 
+def unlike_noise(found):
+    """Share of weights whose exponent is not its null's, and the placebo's."""
+    two = found.set_index(["split", "seed"])[place].apply(surrogates.two_sided)
+    shares = (two < 0.05).where(two.notna()).groupby(["split", "seed"]).mean()
+    return tuple({"null_weights": shares[name]} for name in place)
+
+
 # %%
-parts = [(asked, own)]
+parts, two_seeds = [(asked, own)], seeds[:2]
 for number in splits[1:]:
-    other, wrong = follow(datasets.load(dataset, choices, number))
-    found, _ = measure(other, wrong, number)
-    parts.append((found, of_weights(other, number)))
-judged, placebos = judge(*(pd.concat(part) for part in zip(*parts)))
+    other, wrong = follow(datasets.load(dataset, choices, number), two_seeds)
+    found, _ = measure(other, wrong, number, two_seeds, [0.0, 0.5])
+    parts.append((found, of_weights(other[:, 0], number, seeds[0])))
+of_pipeline, alone = (pd.concat(part) for part in zip(*parts))
+pairs = zip(detected(of_pipeline), unlike_noise(alone))
+judged, placebos = (one | other for one, other in pairs)
 pd.DataFrame({
     "mean": {key: values.mean() for key, values in judged.items()},
     "placebo": {key: values.mean() for key, values in placebos.items()},
@@ -463,14 +471,16 @@ pd.DataFrame({
 
 # %% tags=["hide-input"]
 by_weight = own.melt(["split", "seed"], var_name="method").assign(kind="weights")
-of_series = simulated.melt(["series", "chaotic"], var_name="method").assign(
-    kind="series"
-)
+of_series = simulated.melt(["series", "chaotic"], var_name="method")
 curve = curves.rename(columns={"called": "value"}).assign(kind="detection")
 area = areas.rename_axis(columns="group").stack().rename("value").reset_index()
-rows = pd.concat(
-    [curve, area.assign(kind="auc"), by_weight, of_series], ignore_index=True
+all_of_them = (
+    curve,
+    area.assign(kind="auc"),
+    by_weight,
+    of_series.assign(kind="series"),
 )
+rows = pd.concat(all_of_them, ignore_index=True)
 saved = "14_control", dataset, protocol, out_dir
 set_to = dict(seeds=seeds, splits=splits, draws=draws, window=look.window)
 results.save(rows, *saved, **set_to, overlap=choices.overlap)
@@ -481,53 +491,38 @@ evidence.save(judged, *saved, placebo=placebos)
 
 # %% tags=["hide-input", "nbval-ignore-output"]
 mean = shown.groupby(["rule", "strength"]).mean()
-discriminates = areas.groupby(["rule", "strength"]).mean()
+false = mean[["decoy", "own series"]].mean(axis=1)
+ranks = areas.groupby(["rule", "strength"]).mean()
 tracked = follows.groupby(["rule", "group"]).r.mean()
-facts = dict(n_seeds=len(seeds), n_series=n_series, n_windows=n_windows)
+facts = dict(n_seeds=len(seeds), n_series=n_series, n_windows=n_windows, at=50)
 for rule in rules:
-    false = mean[["decoy", "own series"]].mean(axis=1)[rule]
+    half, fifths = sees.loc[rule]
+    of_rule = dict(
+        half=half, fifths=fifths, found=mean.planted[rule, 0.5], false=false[rule, 0.5],
+        none=false[rule, 0.0], auc=ranks.planted[rule, 0.5],
+        auc_mixed=ranks["half planted"][rule, 0.5],
+        r=tracked[rule, "planted"], r_mixed=tracked[rule, "half planted"],
+    )  # fmt: skip
+    facts |= {f"{rule}_{key}": value for key, value in of_rule.items()}
+
+# %% tags=["hide-input", "nbval-ignore-output"]
+noise, chaos = table.index[:4], table.index[5:]
+keys = ("surrogates", "above", "nolds", "neurokit", "zero_one")
+for key, rates in zip(keys, table[methods].T.to_numpy()):
+    rates = pd.Series(rates, table.index)
+    facts |= {f"{key}_least": rates[noise].min(), f"{key}_most": rates[noise].max()}
     facts |= {
-        f"{rule}_half": sees.loc[rule].iloc[0],
-        f"{rule}_fifths": sees.loc[rule].iloc[1],
+        f"{key}_quasi": rates["quasi-periodic"],
+        f"{key}_hit": rates[chaos].min(),
     }
-    facts |= {f"{rule}_found": mean.planted[rule, 0.5], f"{rule}_false": false[0.5]}
-    facts |= {
-        f"{rule}_none": false[0.0],
-        f"{rule}_auc": discriminates.planted[rule, 0.5],
-    }
-    facts |= {f"{rule}_auc_mixed": discriminates["half planted"][rule, 0.5]}
-    facts |= {
-        f"{rule}_r": tracked[rule, "planted"],
-        f"{rule}_r_mixed": tracked[rule, "half planted"],
-    }
-quiet, chaos = table.iloc[:5], table.iloc[5:]
-for key, method in zip(
-    ("surrogates", "above", "nolds", "neurokit", "zero_one"), methods
-):
-    noise = quiet[method].drop("quasi-periodic")
-    facts |= {f"{key}_least": noise.min(), f"{key}_most": noise.max()}
-    facts |= {
-        f"{key}_quasi": quiet[method]["quasi-periodic"],
-        f"{key}_hit": chaos[method].min(),
-    }
+first = lambda parts, key: 100 * parts[key].loc[splits[0]].mean()
+uniform = table["uniform? p"]
 facts |= dict(
-    ks=table["uniform? p"][["white noise", "trend + noise"]].min(),
-    ks_ar=table["uniform? p"]["AR(1)"],
-)
-facts |= dict(
-    walk=table.surrogates["random walk"],
-    place=own.place.mean(),
-    K=own.K.mean(),
-    K_null=own["K of null"].mean(),
-)
-facts |= dict(
-    differ=100 * judged["null_weights"].loc[splits[0]].mean(),
-    differ_null=100 * placebos["null_weights"].loc[splits[0]].mean(),
-)
-facts |= dict(
-    sees_size=100 * 0.5,
-    shuffled=100 * (1 - placebos["control_false"].loc[splits[0]].mean()),
-)
+    ks=uniform[["white noise", "trend + noise"]].min(), ks_ar=uniform["AR(1)"],
+    place=own.place.mean(), K=own.K.mean(), K_null=own["K of null"].mean(),
+    differ=first(judged, "null_weights"), differ_null=first(placebos, "null_weights"),
+    shuffled=100 - first(placebos, "control_false"),
+)  # fmt: skip
 results.publish(facts)
 
 # %% [markdown]
@@ -537,7 +532,7 @@ results.publish(facts)
 #   of the nulls at most twice its level: {glue:text}`published_half` by the published rule, {glue:text}`corrected_half` by
 #   the corrected one; for four fifths, {glue:text}`published_fifths` and {glue:text}`corrected_fifths`. Strength is
 #   the share that the driver explains of the error's variance about its course; "none" is no strength tried.
-# - **False alarms.** At a strength of {glue:text}`sees_size:.0f` %, the published rule finds {glue:text}`published_found:.0f` % of
+# - **False alarms.** At a strength of {glue:text}`at:.0f` %, the published rule finds {glue:text}`published_found:.0f` % of
 #   the planted weights and calls {glue:text}`published_false:.0f` % of the nulls causal; the corrected one finds
 #   {glue:text}`corrected_found:.0f` % and calls {glue:text}`corrected_false:.0f` %. Where no weight drives anything, they call
 #   {glue:text}`published_none:.0f` % and {glue:text}`corrected_none:.0f` % of the same weights causal; the published rule calls
