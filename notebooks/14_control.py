@@ -190,8 +190,8 @@ follows.groupby(["group", "rule"], sort=False).r.mean().unstack().round(2)
 #
 # Detection: the share of weights called causal, by strength, for each group and both rules. Planted weights should rise with
 # strength, the rest should stay at the level of the test whatever the strength. At strength zero there is nothing to be
-# found, and what is called causal there is a false alarm. Bands are 90 % intervals over splits, or over seeds where there is
-# one split.
+# found, and what is called causal there is a false alarm. Bars in the figure are
+# intervals over seeds, at the ledger's level.
 
 
 # %%
@@ -317,8 +317,8 @@ def verdicts(series, rng):
 
 
 # %% [markdown]
-# The table has the share called chaotic, in per cent, for each kind of series. In the first five rows these are false alarms and
-# 5 % are allowed, in the others hits. `place` is the mean place of the exponent among its surrogates': one half where it
+# The table has the share called chaotic, in per cent, for each kind of series. In the first five rows these are false alarms, of
+# which a test at 5 % may raise as many, in the others hits. `place` is the mean place of the exponent among its surrogates': one half where it
 # is like theirs, small where it is *less* than that of noise. The last column is the p-value of a Kolmogorov–Smirnov
 # test that places are uniform, as they should be for noise.
 

@@ -68,12 +68,12 @@ def places(series, statistic, rng, draws=99):
     Returns float64 (n_found,); NaN where the statistic is.
     """
     own, draw = statistic(series), shape(series)
-    below, same = rng.random(len(own)), np.zeros(len(own), int)
+    below, same = np.zeros((2, len(own)))
     for _ in range(draws):
         other = statistic(draw(rng))
         below += other < own
         same += other == own
-    return np.where(np.isnan(own), np.nan, (below + rng.binomial(same, 0.5)) / (draws + 1))
+    return np.where(np.isnan(own), np.nan, (below + rng.random(len(own)) * (same + 1)) / (draws + 1))
 
 
 def two_sided(place):
