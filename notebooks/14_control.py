@@ -16,7 +16,8 @@
 #
 # This book says of much that it is *not shown*. Such a sentence is worth as much as the chance that one would have noticed:
 # who looks for his keys under the lamp may say that they are not there, not that they are lost. A *positive control* is
-# a case in which the answer is known to be yes. We make weights whose exponents do drive the error, hand them to the whole of
+# a case in which the answer is known to be yes. We make weights whose exponents do drive the error, hand them to the
+# whole of
 # LEGC, from series to mask, and count how many it finds, and how many others it finds beside them.
 #
 # The second half asks the same of the exponent alone. On which series is it above zero, and can a test that knows what
@@ -108,10 +109,12 @@ def plant(weights, number, seed):
 
 
 # %% [markdown]
-# Then comes LEGC as it is: windowed exponents, the Granger test, the rule, the mask. Two rules look at the same series and the
+# Then comes LEGC as it is: windowed exponents, the Granger test, the rule, the mask. Two rules look at the same series
+# and the
 # same error: the *published* one, and the *corrected* one, with a Theiler window, one lag chosen by BIC, differences where
 # there is a unit root, and Benjamini and Hochberg's correction. A last "weight" goes with them that only we can have: the
-# *driver itself*, in the place of exponents. What is lost on the way from there to the planted weights is lost by the exponent,
+# *driver itself*, in the place of exponents. What is lost on the way from there to the planted weights is lost by the
+# exponent,
 # the rest by the test. "Called causal" means that the mask keeps it.
 
 
@@ -178,7 +181,8 @@ asked, follows = measure(weights, errors, splits[0], seeds, strengths)
 
 # %% [markdown]
 # Do the exponents follow the driver at all? The table has the mean correlation of a weight's windowed exponents with the
-# driver. The control is good if it is high for planted weights and near zero for decoys and for weights with their own series.
+# driver. The control is good if it is high for planted weights and near zero for decoys and for weights with their own
+# series.
 # What half planted ones lack is the price of everything else that a weight does: a nearest neighbour in the series
 # is near in the sum of chaos and movement, not in the chaos.
 
@@ -205,7 +209,8 @@ shown = detection(asked)
 shown.groupby(["rule", "strength"]).mean()[[*groups, "driver itself"]].round(0)
 
 # %% [markdown]
-# A rule that calls everything causal detects everything, so ranks are asked too: how often has a planted weight more evidence
+# A rule that calls everything causal detects everything, so ranks are asked too: how often has a planted weight more
+# evidence
 # than a null one? This is the area under the curve (AUC) of detections against false alarms, at all levels at once: one half
 # by chance, one if every planted weight comes before every null. Nulls are the decoys and the weights with their own series.
 
@@ -250,7 +255,8 @@ for ax, rule in zip(axes, rules):
 
 # %% [markdown]
 # In one sentence: the smallest strength of those tried at which a rule calls causal at least half, or four fifths, of the
-# planted weights, and of the nulls at most twice what the level of its test allows. "None" means that there is no such strength.
+# planted weights, and of the nulls at most twice what the level of its test allows. "None" means that there is no such
+# strength.
 
 
 # %%
@@ -274,7 +280,8 @@ sees
 #
 # Now the exponent alone. On series of known nature, as long as a window: what share does each method call chaotic? Five
 # kinds are not: white noise, an autoregression, a random walk, a trend with noise, and a sum of two sines whose periods have
-# no common multiple. Three are, each clean and with noise of a twentieth of their size: the logistic map, Hénon's and Lorenz'
+# no common multiple. Three are, each clean and with noise of a twentieth of their size: the logistic map, Hénon's and
+# Lorenz'
 # system. The methods:
 #
 # - *surrogates*: our exponent, the careful protocol's, against noise that has the same smooth trend, variance and memory as
@@ -317,8 +324,10 @@ def verdicts(series, rng):
 
 
 # %% [markdown]
-# The table has the share called chaotic, in per cent, for each kind of series. In the first five rows these are false alarms, of
-# which a test at 5 % may raise as many, in the others hits. `place` is the mean place of the exponent among its surrogates': one half where it
+# The table has the share called chaotic, in per cent, for each kind of series. In the first five rows these are false
+# alarms, of
+# which a test at 5 % may raise as many, in the others hits. `place` is the mean place of the exponent among its
+# surrogates': one half where it
 # is like theirs, small where it is *less* than that of noise. The last column is the p-value of a Kolmogorov–Smirnov
 # test that places are uniform, as they should be for noise.
 
@@ -339,7 +348,8 @@ table.round(2)
 
 # %% [markdown]
 # A method that finds chaos has low rates in the upper part and high ones in the lower. One that calls everything chaotic
-# hits everything and knows nothing. Note on which side chaos lies: the exponent of a chaotic series is *smaller* than that of noise,
+# hits everything and knows nothing. Note on which side chaos lies: the exponent of a chaotic series is *smaller* than
+# that of noise,
 # since noise is as unpredictable after one step as it will ever be. A large exponent speaks for noise.
 
 # %% tags=["hide-input"] mystnb={"figure": {"caption": "Share of series called chaotic, by kind of series and method.", "name": "fig-known"}, "image": {"alt": "A table of coloured cells, one row a kind of series, one column a method."}}
@@ -361,8 +371,10 @@ plots.label(ax, "above the line: no chaos; below: chaos", "", "")
 
 # %% [markdown]
 # And the weights? For each weight the mean exponent over some of its windows, spread evenly over the run, against that of
-# surrogates of each window: trend and noise as in that window, for each weight its own. The placebo is a series that is drawn
-# from the weight's own null and then treated as the weight was. The 0–1 test looks at the same windows; its $K$ is the mean over
+# surrogates of each window: trend and noise as in that window, for each weight its own. The placebo is a series that is
+# drawn
+# from the weight's own null and then treated as the weight was. The 0–1 test looks at the same windows; its $K$ is the
+# mean over
 # them.
 
 # %%
@@ -528,27 +540,36 @@ results.publish(facts)
 # %% [markdown]
 # ## What we found
 #
-# - **What the pipeline can see.** The smallest strength of those tried at which it calls causal half of the planted weights, and
+# - **What the pipeline can see.** The smallest strength of those tried at which it calls causal half of the planted
+#   weights, and
 #   of the nulls at most twice its level: {glue:text}`published_half` by the published rule, {glue:text}`corrected_half` by
 #   the corrected one; for four fifths, {glue:text}`published_fifths` and {glue:text}`corrected_fifths`. Strength is
 #   the share that the driver explains of the error's variance about its course; "none" is no strength tried.
 # - **False alarms.** At a strength of {glue:text}`at:.0f` %, the published rule finds {glue:text}`published_found:.0f` % of
 #   the planted weights and calls {glue:text}`published_false:.0f` % of the nulls causal; the corrected one finds
-#   {glue:text}`corrected_found:.0f` % and calls {glue:text}`corrected_false:.0f` %. Where no weight drives anything, they call
-#   {glue:text}`published_none:.0f` % and {glue:text}`corrected_none:.0f` % of the same weights causal; the published rule calls
+#   {glue:text}`corrected_found:.0f` % and calls {glue:text}`corrected_false:.0f` %. Where no weight drives anything, they
+#   call
+#   {glue:text}`published_none:.0f` % and {glue:text}`corrected_none:.0f` % of the same weights causal; the published rule
+#   calls
 #   {glue:text}`shuffled:.0f` % if exponents are shuffled in time.
-# - **Ranks.** The area under the curve is {glue:text}`published_auc:.2f` and {glue:text}`corrected_auc:.2f` for planted weights,
-#   {glue:text}`published_auc_mixed:.2f` and {glue:text}`corrected_auc_mixed:.2f` for half planted ones, at the same strength. The
+# - **Ranks.** The area under the curve is {glue:text}`published_auc:.2f` and {glue:text}`corrected_auc:.2f` for planted
+#   weights,
+#   {glue:text}`published_auc_mixed:.2f` and {glue:text}`corrected_auc_mixed:.2f` for half planted ones, at the same
+#   strength. The
 #   order holds information that a mask which calls nearly everything causal throws away.
-# - **The exponent's part.** Exponents of planted weights follow the driver with a correlation of {glue:text}`published_r:.2f`
-#   (published) and {glue:text}`corrected_r:.2f` (corrected), of half planted ones with {glue:text}`published_r_mixed:.2f` and
+# - **The exponent's part.** Exponents of planted weights follow the driver with a correlation of
+#   {glue:text}`published_r:.2f`
+#   (published) and {glue:text}`corrected_r:.2f` (corrected), of half planted ones with {glue:text}`published_r_mixed:.2f`
+#   and
 #   {glue:text}`corrected_r_mixed:.2f`: chaos that is as large as the rest of a weight's movement is half lost.
 # - **Exponents with a null.** On noise of four kinds, {glue:text}`n_series:.0f` series each, surrogates raise between
 #   {glue:text}`surrogates_least:.1f` % and {glue:text}`surrogates_most:.1f` % false alarms; an exponent above zero raises
 #   {glue:text}`above_least:.0f` to {glue:text}`above_most:.0f` %, nolds {glue:text}`nolds_least:.0f` to
-#   {glue:text}`nolds_most:.0f` %, neurokit2 {glue:text}`neurokit_least:.0f` to {glue:text}`neurokit_most:.0f` %, the 0–1 test
+#   {glue:text}`nolds_most:.0f` %, neurokit2 {glue:text}`neurokit_least:.0f` to {glue:text}`neurokit_most:.0f` %, the 0–1
+#   test
 #   {glue:text}`zero_one_least:.0f` to {glue:text}`zero_one_most:.0f` %. Their lowest hit rates on chaos are
-#   {glue:text}`surrogates_hit:.0f` %, {glue:text}`above_hit:.0f` %, {glue:text}`nolds_hit:.0f` %, {glue:text}`neurokit_hit:.0f` % and
+#   {glue:text}`surrogates_hit:.0f` %, {glue:text}`above_hit:.0f` %, {glue:text}`nolds_hit:.0f` %,
+#   {glue:text}`neurokit_hit:.0f` % and
 #   {glue:text}`zero_one_hit:.0f` %.
 # - **Weights.** The exponents of {glue:text}`differ:.0f` % of the weights are not those of noise of their shape
 #   ({glue:text}`differ_null:.0f` % of series drawn from that null); their mean place among the surrogates is
@@ -559,10 +580,15 @@ results.publish(facts)
 # :class: caution
 # The control is the method's best case: chaos without anything else in the series, a driver that many weights share, an
 # effect after exactly one window, an error that is not counted in whole samples. Real effects would be seen less well.
-# "Not noise of this shape" is not "chaos": surrogates are right to reject the two sines ({glue:text}`surrogates_quasi:.0f` % of them), which are regular, and a
-# weight may differ from an autoregression since samples come in a fixed order. For white noise and for a trend with noise, places are
+# "Not noise of this shape" is not "chaos": surrogates are right to reject the two sines
+# ({glue:text}`surrogates_quasi:.0f` % of them), which are regular, and a
+# weight may differ from an autoregression since samples come in a fixed order. For white noise and for a trend with
+# noise, places are
 # uniform (smallest $p$ of the Kolmogorov–Smirnov tests {glue:text}`ks:.2f`); for an autoregression with a long memory
-# ({glue:text}`ks_ar:.2f`) and a random walk they are only nearly so, as memory must be estimated from one window. The 0–1 test
-# supposes that there is no noise, and calls noise chaotic if there is; its threshold is the usual one, not calibrated, as no threshold
-# parts white noise from chaos. Lorenz' system is sampled ten times a time unit; sampled finer, every method would do worse.
+# ({glue:text}`ks_ar:.2f`) and a random walk they are only nearly so, as memory must be estimated from one window. The 0–1
+# test
+# supposes that there is no noise, and calls noise chaotic if there is; its threshold is the usual one, not calibrated, as no
+# threshold parts white noise from chaos; and a window is short for it, so that it calls {glue:text}`zero_one_quasi:.0f` %
+# of the
+# sums of sines chaotic too. Lorenz' system is sampled ten times a time unit; sampled finer, every method would do worse.
 # ```
