@@ -14,11 +14,10 @@
 # %% [markdown]
 # # Would it have seen it?
 #
-# This book says of much that it is *not shown*. Such a sentence is worth as much as the chance that one would have noticed:
-# who looks for his keys under the lamp may say that they are not there, not that they are lost. A *positive control* is
-# a case in which the answer is known to be yes. We make weights whose exponents do drive the error, hand them to the
-# whole of
-# LEGC, from series to mask, and count how many it finds, and how many others it finds beside them.
+# This book says of much that it is *not shown*. Such a sentence is worth as much as the chance that one would have
+# noticed: who looks for his keys under the lamp may say that they are not there, not that they are lost. A *positive
+# control* is a case in which the answer is known to be yes. We make weights whose exponents do drive the error, hand
+# them to the whole of LEGC, from series to mask, and count how many it finds, and how many others it finds beside them.
 #
 # The second half asks the same of the exponent alone. On which series is it above zero, and can a test that knows what
 # noise looks like, or one that needs no exponent at all, tell chaos from noise?
@@ -28,18 +27,18 @@
 # (section 2.1), and the weights "that do not causally impact the loss are chosen for pruning" (section 2.2).
 # ```
 #
-# The control has a *driver* $u_t$, one number a window $t$, drawn from a normal distribution. To the series of each planted
-# weight we add an orbit of the skewed tent map, a system whose Lyapunov exponent is known in closed form and rises with the
-# driver. The error of the next window follows:
+# The control has a *driver* $u_t$, one number a window $t$, drawn from a normal distribution. To the series of each
+# planted weight we add an orbit of the skewed tent map, a system whose Lyapunov exponent is known in closed form and
+# rises with the driver. The error of the next window follows:
 #
 # ```{math}
 # :label: eq-control
 # e_{t+1} = m_{t+1} + \sigma \left( \sqrt{s}\, u_t + \sqrt{1 - s}\, \varepsilon_{t+1} \right) ,
 # ```
 #
-# where $m_t$ is the smooth course of an error that was recorded in training, $\sigma$ the standard deviation about it, and
-# $\varepsilon_t$ noise. The *strength* $s$ is the share of the variance about the course that the driver explains: none of
-# it at zero, all of it at one.
+# where $m_t$ is the smooth course of an error that was recorded in training, $\sigma$ the standard deviation about it,
+# and $\varepsilon_t$ noise. The *strength* $s$ is the share of the variance about the course that the driver explains:
+# none of it at zero, all of it at one.
 
 # %% tags=["parameters"]
 dataset: str = "cancer"  # cancer, titanic, banknote, iris, iris3f, vowel, wine …
@@ -73,17 +72,17 @@ print(f"{dataset}: {n_weights} weights, {len(look.rows)} windows of {look.window
 # %% [markdown]
 # ## Planting
 #
-# The background is real: the weights of a dense network, iterate by iterate, as chapters 10 and 11 follow them. They are
-# dealt out at random, a quarter each:
+# The background is real: the weights of a dense network, iterate by iterate, as chapters 10 and 11 follow them. They
+# are dealt out at random, a quarter each:
 #
-# - *planted*: the orbit is added a hundred times as large as the weight's own movement within the window, so that the series
-#   is chaos and hardly anything else. This is the best case that the method can hope for;
+# - *planted*: the orbit is added a hundred times as large as the weight's own movement within the window, so that the
+#   series is chaos and hardly anything else. This is the best case that the method can hope for;
 # - *half planted*: the same driver, but the orbit moves as much as the weight itself does;
 # - *decoy*: as planted, but with a driver of its own, which drives nothing. Series of the same looks and no effect;
 # - *own series*: left as they are.
 #
-# The course of the error comes from *another* run of the network, from other initial weights, so that neither decoys nor
-# weights with their own series can have any part in it. That makes them nulls in truth, not just by hope.
+# The course of the error comes from *another* run of the network, from other initial weights, so that neither decoys
+# nor weights with their own series can have any part in it. That makes them nulls in truth, not just by hope.
 
 # %%
 groups = np.array(["planted", "half planted", "decoy", "own series"])
@@ -110,12 +109,10 @@ def plant(weights, number, seed):
 
 # %% [markdown]
 # Then comes LEGC as it is: windowed exponents, the Granger test, the rule, the mask. Two rules look at the same series
-# and the
-# same error: the *published* one, and the *corrected* one, with a Theiler window, one lag chosen by BIC, differences where
-# there is a unit root, and Benjamini and Hochberg's correction. A last "weight" goes with them that only we can have: the
-# *driver itself*, in the place of exponents. What is lost on the way from there to the planted weights is lost by the
-# exponent,
-# the rest by the test. "Called causal" means that the mask keeps it.
+# and the same error: the *published* one, and the *corrected* one, with a Theiler window, one lag chosen by BIC,
+# differences where there is a unit root, and Benjamini and Hochberg's correction. A last "weight" goes with them that
+# only we can have: the *driver itself*, in the place of exponents. What is lost on the way from there to the planted
+# weights is lost by the exponent, the rest by the test. "Called causal" means that the mask keeps it.
 
 
 # %%
@@ -180,11 +177,10 @@ weights, errors = follow(split, seeds)
 asked, follows = measure(weights, errors, splits[0], seeds, strengths)
 
 # %% [markdown]
-# Do the exponents follow the driver at all? The table has the mean correlation of a weight's windowed exponents with the
-# driver. The control is good if it is high for planted weights and near zero for decoys and for weights with their own
-# series.
-# What half planted ones lack is the price of everything else that a weight does: a nearest neighbour in the series
-# is near in the sum of chaos and movement, not in the chaos.
+# Do the exponents follow the driver at all? The table has the mean correlation of a weight's windowed exponents with
+# the driver. The control is good if it is high for planted weights and near zero for decoys and for weights with their
+# own series. What half planted ones lack is the price of everything else that a weight does: a nearest neighbour in the
+# series is near in the sum of chaos and movement, not in the chaos.
 
 # %%
 follows.groupby(["group", "rule"], sort=False).r.mean().unstack().round(2)
@@ -192,10 +188,10 @@ follows.groupby(["group", "rule"], sort=False).r.mean().unstack().round(2)
 # %% [markdown]
 # ## What the pipeline sees
 #
-# Detection: the share of weights called causal, by strength, for each group and both rules. Planted weights should rise with
-# strength, the rest should stay at the level of the test whatever the strength. At strength zero there is nothing to be
-# found, and what is called causal there is a false alarm. Bars in the figure are
-# intervals over seeds, at the ledger's level.
+# Detection: the share of weights called causal, by strength, for each group and both rules. Planted weights should rise
+# with strength, the rest should stay at the level of the test whatever the strength. At strength zero there is nothing
+# to be found, and what is called causal there is a false alarm. Bars in the figure are intervals over seeds, at the
+# ledger's level.
 
 
 # %%
@@ -210,9 +206,9 @@ shown.groupby(["rule", "strength"]).mean()[[*groups, "driver itself"]].round(0)
 
 # %% [markdown]
 # A rule that calls everything causal detects everything, so ranks are asked too: how often has a planted weight more
-# evidence
-# than a null one? This is the area under the curve (AUC) of detections against false alarms, at all levels at once: one half
-# by chance, one if every planted weight comes before every null. Nulls are the decoys and the weights with their own series.
+# evidence than a null one? This is the area under the curve (AUC) of detections against false alarms, at all levels at
+# once: one half by chance, one if every planted weight comes before every null. Nulls are the decoys and the weights
+# with their own series.
 
 
 # %%
@@ -233,8 +229,8 @@ areas = pd.DataFrame(
 areas.groupby(["rule", "strength"]).mean().unstack("rule").round(2)
 
 # %% [markdown]
-# The same as curves, one panel a rule. The pipeline is of use where the curve of planted weights has risen and those of the
-# nulls have not.
+# The same as curves, one panel a rule. The pipeline is of use where the curve of planted weights has risen and those of
+# the nulls have not.
 
 # %% tags=["hide-input"] mystnb={"figure": {"caption": "Detection curves: weights called causal by the share of the error that the driver explains; 90 % intervals over seeds, dotted the level.", "name": "fig-detection"}, "image": {"alt": "Two panels with a curve for each group of weights."}}
 figure, axes = plots.panels(2, figsize=(12, 4.2), sharey=True)
@@ -254,9 +250,9 @@ for ax, rule in zip(axes, rules):
     plots.label(ax, title, "strength (share of variance)", "called causal (%)")
 
 # %% [markdown]
-# In one sentence: the smallest strength of those tried at which a rule calls causal at least half, or four fifths, of the
-# planted weights, and of the nulls at most twice what the level of its test allows. "None" means that there is no such
-# strength.
+# In one sentence: the smallest strength of those tried at which a rule calls causal at least half, or four fifths, of
+# the planted weights, and of the nulls at most twice what the level of its test allows. "None" means that there is no
+# such strength.
 
 
 # %%
@@ -279,18 +275,18 @@ sees
 # ## Exponents with a null
 #
 # Now the exponent alone. On series of known nature, as long as a window: what share does each method call chaotic? Five
-# kinds are not: white noise, an autoregression, a random walk, a trend with noise, and a sum of two sines whose periods have
-# no common multiple. Three are, each clean and with noise of a twentieth of their size: the logistic map, Hénon's and
-# Lorenz'
-# system. The methods:
+# kinds are not: white noise, an autoregression, a random walk, a trend with noise, and a sum of two sines whose periods
+# have no common multiple. Three are, each clean and with noise of a twentieth of their size: the logistic map, Hénon's
+# and Lorenz' system. The methods:
 #
-# - *surrogates*: our exponent, the careful protocol's, against noise that has the same smooth trend, variance and memory as
-#   the series (an AR(1) process), drawn many times over. The two-sided p-value says where the exponent lies among theirs;
-#   below 5 % the series is called "not noise of this shape";
+# - *surrogates*: our exponent, the careful protocol's, against noise that has the same smooth trend, variance and
+#   memory as the series (an AR(1) process), drawn many times over. The two-sided p-value says where the exponent lies
+#   among theirs; below 5 % the series is called "not noise of this shape";
 # - *above zero*: our exponent with the paper's settings, as the paper reads it;
 # - *nolds* and *neurokit2*: Rosenstein's exponent {cite}`rosenstein1993` as these libraries fit it, above zero;
-# - *0–1 test*: needs no neighbours; the series drives a walk in the plane, which diffuses if the motion is chaotic and stays
-#   bounded if it is regular {cite}`gottwald2004,gottwald2009`. Its $K$ is near one or near zero; one half parts them.
+# - *0–1 test*: needs no neighbours; the series drives a walk in the plane, which diffuses if the motion is chaotic and
+#   stays bounded if it is regular {cite}`gottwald2004,gottwald2009`. Its $K$ is near one or near zero; one half parts
+#   them.
 
 
 # %%
@@ -325,11 +321,9 @@ def verdicts(series, rng):
 
 # %% [markdown]
 # The table has the share called chaotic, in per cent, for each kind of series. In the first five rows these are false
-# alarms, of
-# which a test at 5 % may raise as many, in the others hits. `place` is the mean place of the exponent among its
-# surrogates': one half where it
-# is like theirs, small where it is *less* than that of noise. The last column is the p-value of a Kolmogorov–Smirnov
-# test that places are uniform, as they should be for noise.
+# alarms, of which a test at 5 % may raise as many, in the others hits. `place` is the mean place of the exponent among
+# its surrogates': one half where it is like theirs, small where it is *less* than that of noise. The last column is the
+# p-value of a Kolmogorov–Smirnov test that places are uniform, as they should be for noise.
 
 # %%
 rng = np.random.default_rng(derived_seed("known series", splits[0]))
@@ -347,10 +341,10 @@ table["uniform? p"] = by_kind.place.apply(
 table.round(2)
 
 # %% [markdown]
-# A method that finds chaos has low rates in the upper part and high ones in the lower. One that calls everything chaotic
-# hits everything and knows nothing. Note on which side chaos lies: the exponent of a chaotic series is *smaller* than
-# that of noise,
-# since noise is as unpredictable after one step as it will ever be. A large exponent speaks for noise.
+# A method that finds chaos has low rates in the upper part and high ones in the lower. One that calls everything
+# chaotic hits everything and knows nothing. Note on which side chaos lies: the exponent of a chaotic series is
+# *smaller* than that of noise, since noise is as unpredictable after one step as it will ever be. A large exponent
+# speaks for noise.
 
 # %% tags=["hide-input"] mystnb={"figure": {"caption": "Share of series called chaotic, by kind of series and method.", "name": "fig-known"}, "image": {"alt": "A table of coloured cells, one row a kind of series, one column a method."}}
 figure, (ax,) = plots.panels(figsize=(8, 4.6))
@@ -370,12 +364,10 @@ ax.axhline(4.5, color="white", lw=3)
 plots.label(ax, "above the line: no chaos; below: chaos", "", "")
 
 # %% [markdown]
-# And the weights? For each weight the mean exponent over some of its windows, spread evenly over the run, against that of
-# surrogates of each window: trend and noise as in that window, for each weight its own. The placebo is a series that is
-# drawn
-# from the weight's own null and then treated as the weight was. The 0–1 test looks at the same windows; its $K$ is the
-# mean over
-# them.
+# And the weights? For each weight the mean exponent over some of its windows, spread evenly over the run, against that
+# of surrogates of each window: trend and noise as in that window, for each weight its own. The placebo is a series that
+# is drawn from the weight's own null and then treated as the weight was. The 0–1 test looks at the same windows; its
+# $K$ is the mean over them.
 
 # %%
 n_windows = 4
@@ -436,10 +428,10 @@ plots.label(axes[1], f"{dataset}: 0–1 test", "mean K", "")
 #
 # All this was one division of the data into training and test set. Where the protocol has several, the same functions
 # measure each, for two networks at most and the strengths that a verdict needs. The ledger judges the area under the
-# curve at a strength of one half by either rule, the share of weights that the published rule does not call causal for an
-# error that none of them drives, and the share of weights whose exponents are not those of noise of their shape.
-# Placebos: the area at strength zero; the share not called if exponents are shuffled in time; and the same test of series
-# drawn from the null.
+# curve at a strength of one half by either rule, the share of weights that the published rule does not call causal for
+# an error that none of them drives, and the share of weights whose exponents are not those of noise of their shape.
+# Placebos: the area at strength zero; the share not called if exponents are shuffled in time; and the same test of
+# series drawn from the null.
 
 
 # %%
@@ -541,54 +533,44 @@ results.publish(facts)
 # ## What we found
 #
 # - **What the pipeline can see.** The smallest strength of those tried at which it calls causal half of the planted
-#   weights, and
-#   of the nulls at most twice its level: {glue:text}`published_half` by the published rule, {glue:text}`corrected_half` by
-#   the corrected one; for four fifths, {glue:text}`published_fifths` and {glue:text}`corrected_fifths`. Strength is
-#   the share that the driver explains of the error's variance about its course; "none" is no strength tried.
-# - **False alarms.** At a strength of {glue:text}`at:.0f` %, the published rule finds {glue:text}`published_found:.0f` % of
-#   the planted weights and calls {glue:text}`published_false:.0f` % of the nulls causal; the corrected one finds
-#   {glue:text}`corrected_found:.0f` % and calls {glue:text}`corrected_false:.0f` %. Where no weight drives anything, they
-#   call
-#   {glue:text}`published_none:.0f` % and {glue:text}`corrected_none:.0f` % of the same weights causal; the published rule
-#   calls
-#   {glue:text}`shuffled:.0f` % if exponents are shuffled in time.
+#   weights, and of the nulls at most twice its level: {glue:text}`published_half` by the published rule,
+#   {glue:text}`corrected_half` by the corrected one; for four fifths, {glue:text}`published_fifths` and
+#   {glue:text}`corrected_fifths`. Strength is the share that the driver explains of the error's variance about its
+#   course; "none" is no strength tried.
+# - **False alarms.** At a strength of {glue:text}`at:.0f` %, the published rule finds {glue:text}`published_found:.0f`
+#   % of the planted weights and calls {glue:text}`published_false:.0f` % of the nulls causal; the corrected one finds
+#   {glue:text}`corrected_found:.0f` % and calls {glue:text}`corrected_false:.0f` %. Where no weight drives anything,
+#   they call {glue:text}`published_none:.0f` % and {glue:text}`corrected_none:.0f` % of the same weights causal; the
+#   published rule calls {glue:text}`shuffled:.0f` % if exponents are shuffled in time.
 # - **Ranks.** The area under the curve is {glue:text}`published_auc:.2f` and {glue:text}`corrected_auc:.2f` for planted
-#   weights,
-#   {glue:text}`published_auc_mixed:.2f` and {glue:text}`corrected_auc_mixed:.2f` for half planted ones, at the same
-#   strength. The
-#   order holds information that a mask which calls nearly everything causal throws away.
+#   weights, {glue:text}`published_auc_mixed:.2f` and {glue:text}`corrected_auc_mixed:.2f` for half planted ones, at the
+#   same strength. The order holds information that a mask which calls nearly everything causal throws away.
 # - **The exponent's part.** Exponents of planted weights follow the driver with a correlation of
-#   {glue:text}`published_r:.2f`
-#   (published) and {glue:text}`corrected_r:.2f` (corrected), of half planted ones with {glue:text}`published_r_mixed:.2f`
-#   and
-#   {glue:text}`corrected_r_mixed:.2f`: chaos that is as large as the rest of a weight's movement is half lost.
+#   {glue:text}`published_r:.2f` (published) and {glue:text}`corrected_r:.2f` (corrected), of half planted ones with
+#   {glue:text}`published_r_mixed:.2f` and {glue:text}`corrected_r_mixed:.2f`: chaos that is as large as the rest of a
+#   weight's movement is half lost.
 # - **Exponents with a null.** On noise of four kinds, {glue:text}`n_series:.0f` series each, surrogates raise between
-#   {glue:text}`surrogates_least:.1f` % and {glue:text}`surrogates_most:.1f` % false alarms; an exponent above zero raises
-#   {glue:text}`above_least:.0f` to {glue:text}`above_most:.0f` %, nolds {glue:text}`nolds_least:.0f` to
-#   {glue:text}`nolds_most:.0f` %, neurokit2 {glue:text}`neurokit_least:.0f` to {glue:text}`neurokit_most:.0f` %, the 0–1
-#   test
-#   {glue:text}`zero_one_least:.0f` to {glue:text}`zero_one_most:.0f` %. Their lowest hit rates on chaos are
+#   {glue:text}`surrogates_least:.1f` % and {glue:text}`surrogates_most:.1f` % false alarms; an exponent above zero
+#   raises {glue:text}`above_least:.0f` to {glue:text}`above_most:.0f` %, nolds {glue:text}`nolds_least:.0f` to
+#   {glue:text}`nolds_most:.0f` %, neurokit2 {glue:text}`neurokit_least:.0f` to {glue:text}`neurokit_most:.0f` %, the
+#   0–1 test {glue:text}`zero_one_least:.0f` to {glue:text}`zero_one_most:.0f` %. Their lowest hit rates on chaos are
 #   {glue:text}`surrogates_hit:.0f` %, {glue:text}`above_hit:.0f` %, {glue:text}`nolds_hit:.0f` %,
-#   {glue:text}`neurokit_hit:.0f` % and
-#   {glue:text}`zero_one_hit:.0f` %.
+#   {glue:text}`neurokit_hit:.0f` % and {glue:text}`zero_one_hit:.0f` %.
 # - **Weights.** The exponents of {glue:text}`differ:.0f` % of the weights are not those of noise of their shape
 #   ({glue:text}`differ_null:.0f` % of series drawn from that null); their mean place among the surrogates is
-#   {glue:text}`place:.2f`, and less than one half is less than noise, not more. $K$ is {glue:text}`K:.2f` for weights and
-#   {glue:text}`K_null:.2f` for their null.
+#   {glue:text}`place:.2f`, and less than one half is less than noise, not more. $K$ is {glue:text}`K:.2f` for weights
+#   and {glue:text}`K_null:.2f` for their null.
 #
 # ```{admonition} What could be wrong with it
 # :class: caution
 # The control is the method's best case: chaos without anything else in the series, a driver that many weights share, an
 # effect after exactly one window, an error that is not counted in whole samples. Real effects would be seen less well.
 # "Not noise of this shape" is not "chaos": surrogates are right to reject the two sines
-# ({glue:text}`surrogates_quasi:.0f` % of them), which are regular, and a
-# weight may differ from an autoregression since samples come in a fixed order. For white noise and for a trend with
-# noise, places are
-# uniform (smallest $p$ of the Kolmogorov–Smirnov tests {glue:text}`ks:.2f`); for an autoregression with a long memory
-# ({glue:text}`ks_ar:.2f`) and a random walk they are only nearly so, as memory must be estimated from one window. The 0–1
-# test
-# supposes that there is no noise, and calls noise chaotic if there is; its threshold is the usual one, not calibrated, as no
-# threshold parts white noise from chaos; and a window is short for it, so that it calls {glue:text}`zero_one_quasi:.0f` %
-# of the
-# sums of sines chaotic too. Lorenz' system is sampled ten times a time unit; sampled finer, every method would do worse.
+# ({glue:text}`surrogates_quasi:.0f` % of them), which are regular, and a weight may differ from an autoregression since
+# samples come in a fixed order. For white noise and for a trend with noise, places are uniform (smallest $p$ of the
+# Kolmogorov–Smirnov tests {glue:text}`ks:.2f`); for an autoregression with a long memory ({glue:text}`ks_ar:.2f`) and a
+# random walk they are only nearly so, as memory must be estimated from one window. The 0–1 test supposes that there is
+# no noise, and calls noise chaotic if there is; its threshold is the usual one, not calibrated, as no threshold parts
+# white noise from chaos; and a window is short for it, so that it calls {glue:text}`zero_one_quasi:.0f` % of the sums
+# of sines chaotic too. Lorenz' system is sampled ten times a time unit; sampled finer, every method would do worse.
 # ```
