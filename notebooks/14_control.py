@@ -321,9 +321,9 @@ def verdicts(series, rng):
 
 # %% [markdown]
 # The table has the share called chaotic, in per cent, for each kind of series. In the first five rows these are false
-# alarms, of which a test at 5 % may raise as many, in the others hits. `place` is the mean place of the exponent among
-# its surrogates': one half where it is like theirs, small where it is *less* than that of noise. The last column is the
-# p-value of a Kolmogorov–Smirnov test that places are uniform, as they should be for noise.
+# alarms: a test at 5 % should show its level. In the others they are hits. `place` is the mean place of the exponent
+# among its surrogates': one half where it is like theirs, small where it is *less* than that of noise. The last column
+# is the p-value of a Kolmogorov–Smirnov test that places are uniform, as they should be for noise.
 
 # %%
 rng = np.random.default_rng(derived_seed("known series", splits[0]))
