@@ -209,6 +209,9 @@ shown.groupby(["rule", "strength"]).mean()[[*groups, "driver itself"]].round(0)
 # evidence than a null one? This is the area under the curve (AUC) of detections against false alarms, at all levels at
 # once: one half by chance, one if every planted weight comes before every null. Nulls are the decoys and the weights
 # with their own series.
+#
+# At strength zero the area may lie below one half: a weight's own series has a trend, and so has the error, and trends
+# foretell each other; planted chaos has none.
 
 
 # %%
