@@ -26,7 +26,7 @@ CONVENTIONS = [
     rf"\b(?:[Ss]ections?|[Tt]ables?|[Ff]igures?|[Cc]hapters?|[Tt]heorem|[Ll]emma|[Rr]ows|[Ll]ayers?|seed)\s+{LIST}",
     r"(?<!\d)95\s%(?=\s+\(?(?:interval|of\s+draws))",  # the level of intervals
     r"\b(?:level\s+of|below|at|call)\s+5\s%",  # the level of tests
-    r"MNIST-5k|mnist5k|x86-64|AVX2|LEGC-?\w*|F1|SHA-256|float(?:32|64)|ResNet-50|UCI|W1|W2|[a-z]\d\b",
+    r"MNIST-5k|mnist5k|x86-64|AVX2|LEGC-?\w*|F1|SHA-256|float(?:32|64)|ResNet-50|UCI|0–1 test|AR\(1\)|W1|W2|[a-z]\d\b",
 ]
 
 
