@@ -71,7 +71,7 @@ import seaborn as sns
 from scipy import stats
 
 from legc_utils import datasets, granger, protocols, selection, training
-from study import evidence, networks, nulls, plots, results, toda_yamamoto
+from study import evidence, knockouts, nulls, plots, results, toda_yamamoto
 from study.randomness import derived_seed
 
 plots.use_style()
@@ -337,33 +337,8 @@ by_series.set_axis(titles, axis=1).round(2)
 # trained without it. The effect is what the training loss gains; it is finer than the number of errors, which a single
 # weight seldom changes.
 
-
 # %%
-def losses(split, weights, biases):
-    """Mean squared error on the training set: (n_networks,)."""
-    out = networks.forward(weights, biases, split.X_train, layers, choices.output)
-    off = out.numpy() - training.one_hot(split.y_train, layers[-1])
-    return np.square(off).mean(axis=(1, 2))
-
-
-# %%
-def knock_out(split):
-    """Loss gained without each weight, (n_seeds, n_weights); the dense weights."""
-    masks = np.vstack([np.ones(n_weights), 1 - np.eye(n_weights)]).astype(bool)
-    setup = split, choices.hidden, seeds, choices
-    together = np.stack([masks] * len(seeds))
-    runs = training.train_ensemble(*setup, masks=together, evaluate=())
-    retrained = losses(split, runs.final_weights, runs.final_biases)
-    dense = runs.members["mask"] == 0
-    w, b = runs.final_weights[dense], runs.final_biases[dense]
-    apart = (w[:, None] * masks).reshape(-1, n_weights), b.repeat(len(masks), axis=0)
-    lost = dict(retrained=retrained, zeroed=losses(split, *apart))
-    lost = {how: x.reshape(len(seeds), -1) for how, x in lost.items()}
-    gained = {how: x[:, 1:] - x[:, :1] for how, x in lost.items()}
-    return gained, runs.initial_weights[dense], w
-
-
-effects, w0, w = knock_out(split)
+effects, w0, w, _ = knockouts.knock_out(split, seeds, choices)
 
 # %% [markdown]
 # If a statistic means anything, it ranks the weights as these effects do. Beside the evidence from above stand the
@@ -385,16 +360,9 @@ statistic |= {
 
 
 # %%
-def rank(x, y):
-    """Spearman correlation over the weights that were tested."""
-    both = ~np.isnan(x) & ~np.isnan(y)
-    if both.sum() < 3 or not np.ptp(x[both]) * np.ptp(y[both]):
-        return np.nan  # nothing to rank
-    return stats.spearmanr(x[both], y[both]).statistic
-
-
 knockout = pd.DataFrame([
-    dict(kind="knockout", rule=name, against=how, seed=seed, value=rank(x, effect))
+    dict(kind="knockout", rule=name, against=how, seed=seed,
+         value=knockouts.rank(x, effect))
     for how, by_seed in effects.items() for name, found in statistic.items()
     for seed, x, effect in zip(seeds, found, by_seed)
 ])  # fmt: skip
@@ -426,7 +394,10 @@ for ax, how in zip(axes, effects):
 def fit(p, effects, s):
     """How p-values rank the weights as their removal does, retrained and zeroed."""
     evidence_of = -np.log(p.clip(min=1e-300))
-    return [rank(evidence_of, effects[how][s]) for how in ("retrained", "zeroed")]
+    return [
+        knockouts.rank(evidence_of, effects[how][s])
+        for how in ("retrained", "zeroed")
+    ]
 
 
 def seed_of(seen, effects, number, s):
@@ -456,7 +427,7 @@ def judge(number, seen, effects):
 parts = [judge(splits[0], chosen, effects)]
 for number in splits[1:]:
     other = datasets.load(dataset, choices, number)
-    lost, *_ = knock_out(other)
+    lost = knockouts.knock_out(other, seeds, choices).effects
     parts.append(judge(number, follow(other), lost))
 judged, of_placebo = (pd.concat(part) for part in zip(*parts))
 by_split = judged.groupby("split").mean()
