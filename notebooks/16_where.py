@@ -85,7 +85,7 @@ if (
     n_weights > 500
 ):  # each weight has a twin and is knocked out in a training of its own
     raise ValueError(f"{dataset=} has {n_weights} weights; allowed here: up to 500")
-small = n_weights <= 100  # cost grows with the square
+small = n_weights <= 64  # cost grows with the square
 asked = seeds[: 3 if small else 1]
 print(f"{dataset}: {n_weights} weights, seeds {asked}")
 
