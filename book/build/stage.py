@@ -158,7 +158,7 @@ def main(profile, folder, *names):
             files[Path(path.name)] = path.read_bytes()
     files[Path("assets/CITATION.cff")] = Path("CITATION.cff").read_bytes()
     files[Path("references.bib")] = (book / "references.bib").read_bytes()
-    for path in sorted((book / "_static").glob("*")):
+    for path in sorted((book / "_static").glob("*.*")):  # not the README's pictures, in a folder of their own
         files[Path("_static") / path.name] = path.read_bytes()
     mathjax = Path(find_spec("mathjax").origin).parent / "static" / "mathjax" / "es5"
     for path in [
