@@ -349,7 +349,7 @@ table.round(2)
 # *smaller* than that of noise, since noise is as unpredictable after one step as it will ever be. A large exponent
 # speaks for noise.
 
-# %% tags=["hide-input"] mystnb={"figure": {"caption": "Share of series called chaotic, by kind of series and method.", "name": "fig-known"}, "image": {"alt": "A table of coloured cells, one row a kind of series, one column a method."}}
+# %% tags=["hide-input"] mystnb={"figure": {"caption": "Share of series called chaotic, by kind of series and method.", "name": "fig-null-known"}, "image": {"alt": "A table of coloured cells, one row a kind of series, one column a method."}}
 figure, (ax,) = plots.panels(figsize=(8, 4.6))
 plots.heat_map(
     ax,
@@ -414,7 +414,7 @@ pd.DataFrame({
 # Left, the places of the weights' exponents among those of their surrogates: even, if exponents are what noise of that
 # shape has. Right, $K$ of the weights and of their null.
 
-# %% tags=["hide-input"] mystnb={"figure": {"caption": "Weights against noise of their own shape: place of the exponent, and K of the 0–1 test.", "name": "fig-weights"}, "image": {"alt": "Two panels of histograms, weights and their null."}}
+# %% tags=["hide-input"] mystnb={"figure": {"caption": "Weights against noise of their own shape: place of the exponent, and K of the 0–1 test.", "name": "fig-null-weights"}, "image": {"alt": "Two panels of histograms, weights and their null."}}
 figure, axes = plots.panels(2, figsize=(11, 3.6))
 for ax, columns in zip(axes, (place, K)):
     both = own[columns].set_axis(["weights", "their null"], axis=1)
