@@ -401,7 +401,7 @@ def fit(p, effects, s):
 
 
 # %%
-def seed_ofseen, effects, number, s):
+def seed_of(seen, effects, number, s):
     """What the ledger judges of one seed, and the placebo's: two dicts."""
     target, series = seen.target[:, s], seen.exponents[:, s]
     found = [published(e, series) for e in (target, *seen.placebos.T)]
