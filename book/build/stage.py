@@ -81,7 +81,13 @@ def own_opening(source, name):
     if not (heading := re.match(r"# (.+)\n", source)):
         raise ValueError(f"a notebook opens with {source[:60]!r}; allowed: a Markdown cell headed '# Title'")
     all_of_them = "networks" if name in NETWORKS else "data sets"
-    rest = re.sub(r"\n```\{admonition\} The paper says\n.*?\n```\n", "", source[heading.end() :], count=1, flags=re.S)
+    rest = re.sub(
+        r"\n```\{admonition\} The (?:paper says|successors say)\n.*?\n```\n",
+        "",
+        source[heading.end() :],
+        count=1,
+        flags=re.S,
+    )
     return (
         f"# {title(name)}\n\n```{{title}} {heading[1]} – {title(name)}\n```\n\n"
         f"*A page of the chapter [{heading[1]}](index.md), which puts all {all_of_them} side by side.*\n{rest}"
