@@ -59,7 +59,7 @@ def parameters(wildcards):
 # networks and images first: theirs are the longest jobs
 runs = [(n, d, p) for d in reversed(names) for n, notebook in config["notebooks"].items()
         if kinds[d] in notebook["data"] and d in settings.get("only", {}).get(n, names) for p in notebook["protocols"]
-        if p == "published" or {d, kinds[d]} & {*settings[notebook["splits"]]}]
+        if p == "published" or {d, kinds[d]} & {*settings.get(notebook["splits"], ())}]
 pages = [f"{executed}/{n}/{d}-{p}.ipynb" for n, d, p in runs]
 prose = ["intro", "claims", "changed", "verdict", "sensitivity", "tables", "audit", "deviations", "fidelity", "performance", "rerun", "howto", "cluster",
          "budget", "data", "built"]
