@@ -256,7 +256,7 @@ every = pd.concat([rows, *others], ignore_index=True).assign(
     train_samples=len(split.y_train), partial_epochs=choices.partial_epochs,
     epochs_allowed=last,
 )  # fmt: skip
-results.save(
+_ = results.save(
     every, "04_ft_vs_pt", dataset, protocol, out_dir, seeds=seeds, splits=splits,
     alpha=choices.alpha, rule=choices.rule, window=choices.window,
     overlap=choices.overlap, max_lag=choices.max_lag,

@@ -42,9 +42,7 @@
 # apart is the curvature of the loss, or how far a fit has got that starts at zero and stops early.
 
 # %% tags=["parameters"]
-dataset: str = (
-    "cancer"  # cancer, titanic, banknote, iris, iris3f, vowel, wine or wdbc
-)
+dataset: str = "cancer"  # cancer, titanic, banknote, iris, iris3f, vowel, wine …
 protocol: str = "published"  # published (the paper, oddities included), resplit (other splits) or corrected
 seeds: list = [0, 1]  # whole numbers; one network a seed
 splits: list = [0]  # seeds of the splits; published has one of its own, 42
@@ -470,7 +468,7 @@ table = pd.concat(
     [rows.assign(kind="sweep", split=splits[0]), each.assign(kind="gain")]
 )
 settings = dict(seeds=seeds, splits=splits, draws=draws, sparsities=sparsities)
-results.save(table, "15_successors", dataset, protocol, out_dir, **settings)
+_ = results.save(table, "15_successors", dataset, protocol, out_dir, **settings)
 evidence.save(values, "15_successors", dataset, protocol, out_dir, placebo=placebos)
 
 # %% tags=["hide-input", "nbval-ignore-output"]
