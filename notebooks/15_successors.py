@@ -224,7 +224,7 @@ for ax, name in zip(axes, ("Granger", "Granger, least squares", "causal")):
 # magnitude gets. Beside random masks stands each successor's *placebo*: its own scores shuffled within layers.
 
 # %%
-THREE = ("Granger", "causal", "series")
+THREE, shuffled = ("Granger", "causal", "series"), rankings.shuffle_within_layers
 
 
 # %%
@@ -233,7 +233,7 @@ def masks_of(scores, number, synflow_from=None):
     rng = lambda purpose, *key: np.random.default_rng(
         derived_seed(purpose, number, *key)
     )
-    shuffle = lambda k: successors.shuffled(scores[k], layers, rng(f"successor {k}"))
+    shuffle = lambda k: shuffled(scores[k], layers, rng(f"successor {k}"))
     ties = rng("ties").random(shape)
     ranked = scores | {f"{k}, shuffled": shuffle(k) for k in THREE}
     masks = {("dense", 0.0, 0): np.ones(shape, bool)}
@@ -401,7 +401,7 @@ def judge(rows):
 def judge_reasons(scores, flat, number):
     """The same of what is behind them: the squared gradient, and flatness."""
     rng = np.random.default_rng(derived_seed("successor Granger", number))
-    mixed = scores | {"mixed": successors.shuffled(scores["Granger"], layers, rng)}
+    mixed = scores | {"mixed": shuffled(scores["Granger"], layers, rng)}
     values = {"suc_fisher": agreement(mixed, "Granger")}
     placebo = {"suc_fisher": agreement(mixed, "mixed")}
     kinds = dict(suc_flatter="absolute", suc_flatter_relative="relative")

@@ -100,10 +100,8 @@ class Claim:
 
     def p(self, effect, error, df):
         """The least one-sided level at which `outcome` decides, for a mean effect, its standard error and df."""
-        effect, t = (
-            effect - self.reference,
-            lambda value: scipy.stats.t.sf(value / error, df) if error > 0 else float(value <= 0),
-        )
+        effect = effect - self.reference
+        t = lambda value: scipy.stats.t.sf(value / error, df) if error > 0 else float(value <= 0)
         more_than, less_than = (lambda bound: t(effect - bound)), (lambda bound: t(bound - effect))
         if self.test in ("more", "same"):
             found = max(more_than(-self.least), less_than(self.least)), more_than(0), less_than(0)
@@ -207,9 +205,8 @@ def pool(claim, found):
     if len(effects) == 1:
         effect, error, df = effects[0], errors[0], found.n.iloc[0] - 1
     else:
-        from statsmodels.stats.meta_analysis import (
-            combine_effects,
-        )  # half a second that the Snakefile need not wait for
+        # half a second that the Snakefile need not wait for
+        from statsmodels.stats.meta_analysis import combine_effects
 
         tiny = 1e-9 * max(np.abs(effects).max(), 1e-9)  # effects without any spread have weights too
         with np.errstate(all="ignore"):  # statistics of heterogeneity, which are not looked at

@@ -9,13 +9,7 @@ from scipy import special
 
 from legc_utils import granger, lyapunov, selection
 from legc_utils.compiling import njit
-
-
-def course(series, order=3):
-    """The smooth course of each series, float64 (n_steps, n_series): its polynomial in time, by least squares."""
-    series = np.asarray(series, dtype=np.float64)
-    basis = np.polynomial.legendre.legvander(np.linspace(-1, 1, len(series)), order)
-    return basis @ np.linalg.lstsq(basis, series, rcond=None)[0]
+from study import nulls
 
 
 @njit()
@@ -68,7 +62,7 @@ def chaotic(series, driver, window, overlap, rng, size=1.0):
 def follow(errors, driver, strength, noise):
     """An error that follows a driver one window later: float64 (n_windows,).
 
-    The error's own `course` stays; what varies about it is replaced by √s u_{t − 1} + √(1 − s) ε_t, as large as it was.
+    Its own `nulls.course` stays; what varies about it is replaced by √s u_{t − 1} + √(1 − s) ε_t, as large as it was.
 
     errors : float array (n_windows,); driver, noise : float arrays (n_windows,), u and ε, standard normal
     strength : float, s: the share of the variance about the course that the driver explains, 0 to 1
@@ -78,7 +72,7 @@ def follow(errors, driver, strength, noise):
     if not 0 <= strength <= 1:
         raise ValueError(f"strength={strength!r} is not allowed; give a share from 0 to 1")
     errors = np.asarray(errors, dtype=np.float64)[:, None]
-    smooth = course(errors)
+    smooth = nulls.course(errors)
     before = np.concatenate([noise[:1], driver[:-1]])  # nothing drives the first window
     varies = np.sqrt(strength) * before + np.sqrt(1 - strength) * np.asarray(noise)
     return smooth[:, 0] + (errors - smooth).std() * varies

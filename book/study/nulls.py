@@ -43,6 +43,13 @@ def iaaft(series, rng, iterations=50):
     return found
 
 
+def course(series, order=3):
+    """The smooth course of each series, float64 (n_steps, n_series): its polynomial in time, by least squares."""
+    series = np.asarray(series, dtype=np.float64)
+    basis = np.polynomial.legendre.legvander(np.linspace(-1, 1, len(series)), order)
+    return basis @ np.linalg.lstsq(basis, series, rcond=None)[0]
+
+
 def trend_and_noise(series, rng, order=3):
     """A null of the right shape: each series' own smooth trend, and noise like what is left of it.
 
@@ -50,9 +57,7 @@ def trend_and_noise(series, rng, order=3):
     as stochastic gradients leave behind.
     """
     series = _checked(series)
-    t = np.linspace(-1, 1, len(series))
-    basis = np.polynomial.legendre.legvander(t, order)
-    trend = basis @ np.linalg.lstsq(basis, series, rcond=None)[0]
+    trend = course(series, order)
     rest = series - trend
     power = np.maximum((rest**2).sum(axis=0), np.finfo(float).tiny)
     phi = np.clip((rest[1:] * rest[:-1]).sum(axis=0) / power, -0.999, 0.999)

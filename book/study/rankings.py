@@ -135,7 +135,7 @@ def by_unit(scores, layers):
 
 
 def shuffle_within_layers(masks, layers, rng):
-    """Each mask with its keeps and prunes in random places of the same layer: what is left is each layer's sparsity."""
+    """Masks or scores, each row in random places of the same layer: what is left is what it takes of each layer."""
     found = masks.copy()
     for at, *_ in training.layer_slices(layers):
         found[:, at] = rng.permuted(masks[:, at], axis=1)

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from legc_utils import granger, training
+from legc_utils import granger
 from legc_utils.compiling import njit
 from legc_utils.engine import exp
 from study import maps, networks
@@ -331,11 +331,3 @@ def bend(curves):
     if curves.shape[-1] < 3:
         raise ValueError(f"curves of {curves.shape[-1]} shares are not allowed; give at least three")
     return np.abs(np.diff(curves, 2, axis=-1)).max(axis=-1)
-
-
-def shuffled(scores, layers, rng):
-    """Scores in random places of their layer: what a method knows of layers, not of weights."""
-    found = scores.copy()
-    for at, *_ in training.layer_slices(layers):
-        found[:, at] = rng.permuted(scores[:, at], axis=1)
-    return found

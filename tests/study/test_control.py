@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from legc_utils import lyapunov, protocols
-from study import control
+from study import control, nulls
 
 RNG = lambda: np.random.default_rng(4)
 
@@ -37,7 +37,7 @@ def test_a_driver_of_another_length_is_refused():
 def test_strength_is_the_share_of_variance_about_the_course(strength):
     errors = np.linspace(1, 0, 5000) ** 2 + 0.1 * RNG().normal(size=5000)
     driver, noise = np.random.default_rng(6).normal(size=(2, 5000))
-    about = control.follow(errors, driver, strength, noise) - control.course(errors[:, None])[:, 0]
+    about = control.follow(errors, driver, strength, noise) - nulls.course(errors[:, None])[:, 0]
     assert np.isclose(about.std(), 0.1, rtol=0.05)
     assert np.isclose(np.corrcoef(about[1:], driver[:-1])[0, 1] ** 2, strength, atol=0.04)
 

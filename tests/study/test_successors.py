@@ -8,7 +8,7 @@ import torch
 from statsmodels.tsa.stattools import grangercausalitytests
 
 from legc_utils import training
-from study import networks, successors
+from study import networks, rankings, successors
 
 
 @pytest.fixture(params=[2, 3])
@@ -223,7 +223,7 @@ def test_a_bend_is_the_largest_second_difference():
 
 def test_shuffled_scores_stay_in_their_layer():
     scores = np.arange(18.0).reshape(1, -1).repeat(2, axis=0)
-    found = successors.shuffled(scores, (3, 4, 1, 2), np.random.default_rng(0))
+    found = rankings.shuffle_within_layers(scores, (3, 4, 1, 2), np.random.default_rng(0))
     for first, last in ((0, 12), (12, 16), (16, 18)):
         assert (np.sort(found[:, first:last]) == scores[:, first:last]).all()
     assert (found != scores).any()
