@@ -468,17 +468,9 @@ for number in splits[1:]:
     found, kept, _ = compete(other, number, needed)
     by_split[number] = advantages(found), check(other, found, kept, number, ["FT"])
 readings = [judge(*found) for found in by_split.values()]
-
-
-def joined(parts):
-    """One Series a claim, indexed by split and seed."""
-    named = lambda key: {
-        n: part[key] for n, part in zip(splits, parts) if key in part
-    }
-    return {key: pd.concat(named(key), names=["split"]) for key in parts[0]}
-
-
-judged, placebos = (joined(parts) for parts in zip(*readings))
+judged, placebos = (
+    evidence.joined(dict(zip(splits, parts))) for parts in zip(*readings)
+)
 
 # %% [markdown]
 # FT against each other ranking, one row a method, in points of accuracy: on the right of the dotted line FT does better.

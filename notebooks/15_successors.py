@@ -428,14 +428,9 @@ for number in splits[1:]:
 
 
 # %%
-def joined(k):
-    """Part k of every split: one Series a claim, indexed by split and seed."""
-    parts = {number: part[k] for number, part in by_split.items()}
-    named = lambda key: {number: part[key] for number, part in parts.items()}
-    return {key: pd.concat(named(key), names=["split"]) for key in parts[splits[0]]}
-
-
-values, placebos = joined(0), joined(1)
+values, placebos = (
+    evidence.joined({n: part[k] for n, part in by_split.items()}) for k in (0, 1)
+)
 
 # %% [markdown]
 # All methods in one figure: points of accuracy over random masks, on the right of the dotted line better than dice.

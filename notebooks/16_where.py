@@ -392,21 +392,11 @@ for place, number in enumerate(splits[1:], start=1):
         found[number] = shots(other, number, seen)
 fits = pd.concat(fits, ignore_index=True)
 
-
 # %%
 every = ["split", "seed"]
-
-
-def joined(which):
-    """One Series a variant, by split and seed."""
-    parts = {number: both[which] for number, both in found.items()}
-    rows = {
-        name: {n: p[name] for n, p in parts.items() if name in p} for name in gained
-    }
-    return {name: pd.concat(each, names=every) for name, each in rows.items()}
-
-
-gained, of_placebo = joined(0), joined(1)
+gained, of_placebo = (
+    evidence.joined({n: part[k] for n, part in found.items()}) for k in (0, 1)
+)
 
 # %% [markdown]
 # Each statistic with its interval, over splits where there are several, else over seeds. The left half is the correlation

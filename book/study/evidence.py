@@ -67,6 +67,19 @@ def save(values, notebook, dataset, protocol, out_dir, split=None, **others):
     results.write(path, table[COLUMNS].to_csv(index=False))
 
 
+def joined(parts):
+    """What was measured on several splits, as `save` takes it.
+
+    parts : dict of split to dict of str to Series, one number a seed; a split may lack some
+
+    Returns dict of str to Series, indexed by split and seed, in the order in which the names first come.
+    """
+    names = dict.fromkeys(name for part in parts.values() for name in part)
+    return {
+        n: pd.concat({k: part[n] for k, part in parts.items() if n in part}, names=["split", "seed"]) for n in names
+    }
+
+
 def read(path):
     """One file of evidence: DataFrame with `COLUMNS`, values bit by bit as they were saved, split and seed as text."""
     return pd.read_csv(path, dtype={"split": str, "seed": str})

@@ -69,3 +69,11 @@ def test_what_is_no_evidence_of_the_notebook_is_refused_and_nothing_written(tmp_
         evidence.save(values, "03_granger_pruning", "iris", "published", tmp_path)
     with pytest.raises(FileNotFoundError, match="no evidence in "):
         evidence.load(tmp_path)
+
+
+def test_splits_are_joined_and_may_lack_something():
+    some = NUMBERS[:2]
+    found = evidence.joined({3: {"a": some}, 5: {"b": -some, "a": 2 * some}})
+    assert list(found) == ["a", "b"] and list(found["a"].index) == [(3, 0), (3, 1), (5, 0), (5, 1)]
+    assert found["a"].index.names == found["b"].index.names == ["split", "seed"]
+    assert np.array_equal(found["a"], [*some, *(2 * some)]) and np.array_equal(found["b"], -some)
