@@ -96,7 +96,7 @@ def test_every_notebook_refuses_a_parameter_that_it_does_not_have(path):
 
 
 def test_the_battery_is_no_small_one():
-    assert len(NOTEBOOKS) == 16 and len(CASES) >= 40
+    assert len(NOTEBOOKS) == 17 and len(CASES) >= 40
 
 
 # public functions

@@ -12,7 +12,7 @@ from study import maps, networks
 class Knockouts(NamedTuple):
     """What `knock_out` measures of S networks."""
 
-    effects: dict  # "retrained" and "zeroed" to float64 (S, n_weights), training loss gained without each weight
+    effects: dict  # "retrained" and "zeroed" to float64 (S, n_left_out), training loss gained without each weight
     initial: np.ndarray  # float64 (S, n_weights), weights of the dense networks before training
     weights: np.ndarray  # the same after training
     biases: np.ndarray  # float64 (S, n_biases), after training
@@ -28,7 +28,7 @@ def losses(split, layers, output, weights, biases):
     return np.square(off).mean(axis=(1, 2))
 
 
-def knock_out(split, seeds, protocol):
+def knock_out(split, seeds, protocol, which=slice(None)):
     """Leave out each weight in turn, of a new training and of the trained network.
 
     "retrained" is trained from the same initial weights without the weight, "zeroed" loses it after training. An effect
@@ -39,6 +39,7 @@ def knock_out(split, seeds, protocol):
     split : datasets.Split
     seeds : list of int
     protocol : protocols.Protocol, its hidden layers included
+    which : index of the flat weights to leave out, each by itself; all of them by default
 
     Returns
     -------
@@ -46,7 +47,7 @@ def knock_out(split, seeds, protocol):
     """
     layers = training.layer_sizes(split, protocol.hidden)
     n_weights = training.count_weights(layers)
-    masks = np.vstack([np.ones(n_weights), 1 - np.eye(n_weights)]).astype(bool)
+    masks = np.vstack([np.ones(n_weights), (1 - np.eye(n_weights))[which]]).astype(bool)
     together = np.stack([masks] * len(seeds))
     runs = training.train_ensemble(split, protocol.hidden, seeds, protocol, masks=together, evaluate=())
     retrained = losses(split, layers, protocol.output, runs.final_weights, runs.final_biases)

@@ -53,8 +53,8 @@ def follow(split, seeds, protocol, variant="FT"):
     return Followed(look, exponents, errors, np.concatenate(ends), movement, runs)
 
 
-def twin_exponents(split, seeds, protocol, twins="own", delta0=1e-6, theiler=(0,)):
-    """Windowed exponents of the difference series of section 3.4, of FT's windows.
+def twin_exponents(split, seeds, protocol, series, delta0=1e-6):
+    """Windowed exponents of difference series of section 3.4, of FT's windows, all from one training.
 
     Differences are divided by δ₀ and not rounded: an exponent does not depend on the unit, and rounding to the
     protocol's decimals would leave nothing.
@@ -62,35 +62,36 @@ def twin_exponents(split, seeds, protocol, twins="own", delta0=1e-6, theiler=(0,
     Parameters
     ----------
     split, seeds, protocol : as in `follow`
-    twins : str
-        "own": of weight j, its difference to the network that started with δ₀ added to weight j. "first": of every
-        weight, its difference to the network with δ₀ added to the first one, w₁₁.
+    series : sequence of (twins, theiler)
+        Twins "own": of weight j, its difference to the network that started with δ₀ added to weight j; "first": of
+        every weight, its difference to the network with δ₀ added to the first one, w₁₁. theiler : int, the Theiler
+        window in iterates.
     delta0 : float
-    theiler : sequence of int, Theiler windows in iterates
 
     Returns
     -------
-    list of float64 (n_windows, S, n_weights), one a Theiler window
+    list of float64 (n_windows, S, n_weights), one a series
 
     Raises
     ------
     ValueError
         For other twins.
     """
-    if twins not in TWINS:
-        raise ValueError(f"twins={twins!r} is not allowed; give one of {', '.join(TWINS)}")
-    look = selection.horizon(split, protocol)
+    for twins, _ in series:
+        if twins not in TWINS:
+            raise ValueError(f"twins={twins!r} is not allowed; give one of {', '.join(TWINS)}")
+    look, asked = selection.horizon(split, protocol), {twins for twins, _ in series}
     n = training.count_weights(training.layer_sizes(split, protocol.hidden))
-    offsets = np.vstack([np.zeros(n), delta0 * np.eye(n)[: None if twins == "own" else 1]])
+    offsets = np.vstack([np.zeros(n), delta0 * np.eye(n)[: None if "own" in asked else 1]])
     every = np.arange(n)
-    streams = [_stream(len(seeds) * n, look, protocol, decimals=None, min_tsep=tsep) for tsep in theiler]
+    streams = [_stream(len(seeds) * n, look, protocol, decimals=None, min_tsep=theiler) for _, theiler in series]
 
     def take(piece):
         w = piece.reshape(len(piece), len(seeds), len(offsets), n)
-        twin = w[:, :, every + 1, every] if twins == "own" else w[:, :, 1]
-        difference = ((twin - w[:, :, 0]) / delta0).reshape(len(piece), -1)
-        for stream in streams:
-            stream.update(difference)
+        twin = {"first": w[:, :, 1]} | ({"own": w[:, :, every + 1, every]} if "own" in asked else {})
+        apart = {twins: ((twin[twins] - w[:, :, 0]) / delta0).reshape(len(piece), -1) for twins in asked}
+        for stream, (twins, _) in zip(streams, series):
+            stream.update(apart[twins])
 
     run = dict(perturb=offsets, record=take, epochs=look.epochs, evaluate=())
     training.train_ensemble(split, protocol.hidden, seeds, protocol, **run)

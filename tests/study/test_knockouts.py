@@ -34,6 +34,14 @@ def test_effects_are_what_single_networks_lose(learnable, short, n_classes):
             assert np.isclose(found.effects["zeroed"][s, j], loss(split, layers, w * mask, b) - own, atol=1e-12)
 
 
+def test_some_weights_are_left_out_as_among_all(learnable, short):
+    split, protocol = learnable(), short(hidden=(3,), recorded_epochs=4, extra_epochs=0)
+    every, some = (knockouts.knock_out(split, [0, 5], protocol, which) for which in (slice(None), [7, 2]))
+    for how, effects in some.effects.items():
+        np.testing.assert_allclose(effects, every.effects[how][:, [7, 2]], atol=1e-12)
+    np.testing.assert_allclose(some.weights, every.weights, rtol=1e-12)
+
+
 @pytest.mark.parametrize("n_classes", [2, 3])
 def test_taylor_terms_equal_those_of_torch(learnable, short, n_classes):
     split, protocol = learnable(n_classes), short(hidden=(3,))

@@ -59,17 +59,19 @@ def test_exponents_of_twins_are_those_of_their_differences(task, monkeypatch):
         twin = whole(split, protocol, seeds, perturb=offset).weights
         own[..., j] = twin[..., j] - dense[..., j]
         first = twin - dense if j == 0 else first
-    for twins, difference in (("own", own), ("first", first)):
-        found = variants.twin_exponents(split, seeds, protocol, twins, 1e-4, theiler=(0, 2))
-        for tsep, exponents in zip((0, 2), found):
-            series = (difference / 1e-4).reshape(len(dense), -1)
-            truth = lyapunov.windowed_lyapunov(series, min_tsep=tsep, **options)
-            np.testing.assert_allclose(exponents.reshape(len(look.rows), -1), truth, atol=1e-6)
+    kinds = [("own", 0), ("first", 2), ("own", 2), ("first", 0)]
+    found = variants.twin_exponents(split, seeds, protocol, kinds, 1e-4)
+    for (twins, tsep), exponents in zip(kinds, found, strict=True):
+        series = ({"own": own, "first": first}[twins] / 1e-4).reshape(len(dense), -1)
+        truth = lyapunov.windowed_lyapunov(series, min_tsep=tsep, **options)
+        np.testing.assert_allclose(exponents.reshape(len(look.rows), -1), truth, atol=1e-6)
+    (alone,) = variants.twin_exponents(split, seeds, protocol, [("first", 2)], 1e-4)  # of a single twin
+    np.testing.assert_allclose(alone, found[1], atol=1e-6)
 
 
 def test_twins_that_are_unknown_are_refused(task):
     with pytest.raises(ValueError, match="twins='all'.*own, first"):
-        variants.twin_exponents(*task, "all")
+        variants.twin_exponents(*task, [("own", 0), ("all", 0)])
 
 
 def test_scores_are_the_selections_p_values_and_follow_the_lag_rule(task):
