@@ -143,8 +143,8 @@ def of_twins(split, seen):
 #
 # Every ranking gets a mask at each sparsity. Beside them stand several random masks, and one more that has no part in their
 # mean, the *placebo*. A ranking over the whole network decides how much each layer loses, and a small last layer that is
-# gone ends every path. So own differences are also ranked *by layer*, each layer losing the same share, against
-# random masks that do so too; these two rows are not judged.
+# gone ends every path. So on the first split own differences are also ranked *by layer*, each layer losing the same share,
+# against random masks that do so too; these two rows are not judged.
 
 # %%
 LAYERED = ", by layer"
@@ -152,23 +152,14 @@ grid = cache(rankings.connected_sparsities)
 rng_of = lambda *key: np.random.default_rng(derived_seed(*key))
 
 
-def draw(masks, like, sparsity, number, asked):
-    """Add random masks of the size of `like`, the last as a placebo."""
+def draw(masks, shape, sparsity, number, layers=None):
+    """Add random masks, of the whole or by layer; the last one as a placebo."""
+    suffix = LAYERED if layers else ""
     for k in range(draws + 1):
-        name = "random" if k < draws else "placebo"
-        own = [derived_seed("random mask", number, seed, k) for seed in asked]
-        masks[name, sparsity, k] = rankings.random_masks(like, own)
-    return masks
-
-
-# %%
-def draw_by_layer(masks, shape, sparsity, number, layers):
-    """The same where each layer loses the same share."""
-    for k in range(draws + 1):
-        name = "random" if k < draws else "placebo"
-        noise = rng_of("random mask by layer", number, k).random(shape)
-        kept = rankings.keep_highest(noise, sparsity, layers)
-        masks[name + LAYERED, sparsity, k] = kept
+        name = ("random" if k < draws else "placebo") + suffix
+        key = number, k, round(1000 * sparsity)
+        noise = rng_of("random mask" + suffix, *key).random(shape)
+        masks[name, sparsity, k] = rankings.keep_highest(noise, sparsity, layers)
 
 
 # %%
@@ -179,13 +170,13 @@ def sweep(split, number, protocol, asked, scores, by_layer=()):
     ties = rng_of("ties", number).random(shape)
     for s in grid(layers):
         for name, score in scores.items():
-            kept = masks[name, s, 0] = rankings.keep_highest(score, s, ties=ties)
+            masks[name, s, 0] = rankings.keep_highest(score, s, ties=ties)
         for name in by_layer:
             alike = rankings.keep_highest(scores[name], s, layers, ties)
             masks[name + LAYERED, s, 0] = alike
-        draw(masks, kept, s, number, asked)
+        draw(masks, shape, s, number)
         if by_layer:
-            draw_by_layer(masks, shape, s, number, layers)
+            draw(masks, shape, s, number, layers)
     return protocol, asked, masks
 
 
@@ -193,9 +184,9 @@ def sweep(split, number, protocol, asked, scores, by_layer=()):
 # ## Larger networks, longer training
 #
 # These need a training of their own, dense and pruned: twice the epochs, and hidden layers of more units. Exponents of wide
-# networks and long runs take long. So they are asked of a few data sets only, with one seed a split, and the widest network
-# of a quarter of the splits. Which data sets these are was settled by what they cost and by how far apart splits had been, before
-# any result. *PT, its own size* is the mask that PT's own rule gives, against random masks of that size.
+# networks and long runs take long. So they are asked of a few data sets only, with one seed a split, and wide networks of
+# every second or fourth split. Which data sets these are was settled by what they cost and by how far apart splits had been,
+# before any result. *PT, its own size* is the mask that PT's own rule gives, against random masks of that size.
 
 # %%
 WIDE, WIDER = 32, 128
@@ -204,16 +195,16 @@ longer = dict(
     extra_epochs=2 * choices.extra_epochs,
 )
 dear = {
-    "twice the epochs": (longer, ("cancer", "titanic", "iris", "iris3f")),
-    f"{WIDE} hidden units": (dict(hidden=(WIDE,)), ("cancer", "titanic", "iris")),
-    f"{WIDER} hidden units": (dict(hidden=(WIDER,)), ("iris",)),
-}
-dear = {name: changes for name, (changes, on) in dear.items() if dataset in on}
+    "twice the epochs": (longer, 1, ("cancer", "iris", "iris3f")),
+    f"{WIDE} hidden units": (dict(hidden=(WIDE,)), 2, ("iris", "iris3f")),
+    f"{WIDER} hidden units": (dict(hidden=(WIDER,)), 4, ("iris",)),
+}  # what changes, every how many splits it is asked, and on which data
+dear = {name: asks for name, (*asks, on) in dear.items() if dataset in on}
 
 
 def changed(split, number, name):
     """Masks of the published ranking in another network or a longer training."""
-    protocol, one = replace(choices, **dear[name]), seeds[:1]
+    protocol, one = replace(choices, **dear[name][0]), seeds[:1]
     seen = variants.follow(split, one, protocol)
     given = seen.errors[protocol.target], seen.exponents, protocol, protocol.max_lag
     return sweep(split, number, protocol, one, {name: variants.scores(*given)})
@@ -223,7 +214,11 @@ def changed(split, number, name):
 def partial(split, number):
     """PT's masks, and random ones of their size."""
     pt = selection.find_masks(split, choices.hidden, some, choices, "PT").masks
-    masks = draw({("PT, its own size", 0, 0): pt}, pt, 0, number, some)
+    masks = {("PT, its own size", 0, 0): pt}
+    for k in range(draws + 1):
+        own = [derived_seed("random mask of PT", number, seed, k) for seed in some]
+        name = "random" if k < draws else "placebo"
+        masks[name, 0, k] = rankings.random_masks(pt, own)
     return choices, some, masks
 
 
@@ -232,11 +227,11 @@ def contenders(split, number, place):
     seen = variants.follow(split, some, choices)
     found = [sweep(split, number, choices, some, of_networks(seen))]
     if n_weights <= MOST:
-        both = "own difference", "all of it"
+        both = () if place else ("own difference", "all of it")
         of = of_twins(split, seen)
         found.append(sweep(split, number, choices, few, of, both))
-    rare = f"{WIDER} hidden units" if place >= max(1, len(splits) // 4) else None
-    of = [changed(split, number, name) for name in dear if name != rare]
+    now = [name for name, (_, every) in dear.items() if place % every == 0]
+    of = [changed(split, number, name) for name in now]
     return [*found, partial(split, number), *of]
 
 
