@@ -42,3 +42,17 @@ def test_the_shape_is_judged_with_a_theiler_window_without_which_its_sign_turns(
     judged = stored("10_chaos", "chaos_shape")
     at = judged[0].split().index("chaos_shape") + 1  # the index comes first
     assert np.isclose(float(judged[2].split()[at]), float(setting.split()[1]), atol=0.0051)
+
+
+def test_a_variants_gain_is_over_the_random_masks_of_its_own_kind_and_the_placebo_has_no_part_in_their_mean():
+    layered, known = ", by layer", dict(pd=pd, is_random=lambda name: name.startswith("random"))
+    known["of_layers"] = lambda name: layered if name.endswith(layered) else ""
+    accuracy = {"a": 0.9, "random": 0.7, "placebo": 0.1, "a" + layered: 0.8, "random" + layered: 0.5}
+    each = [
+        dict(method=name, target=s, seed=seed, draw=k, accuracy=at + 0.1 * k + (0.02 if s == 0.2 else -0.02) + seed / 9)
+        for name, at in accuracy.items() for s in (0.2, 0.5) for seed in (0, 1)
+        for k in ((0, 1, 2) if name.startswith("random") else (0,))
+    ]  # fmt: skip
+    found = defined("17_variants", "gains", **known)(pd.DataFrame(each), "accuracy")
+    assert list(found) == ["a", "placebo", "a" + layered]
+    np.testing.assert_allclose(found, [[10, -70, 20]] * 2)  # random masks have 0.1 more, by their draws
