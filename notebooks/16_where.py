@@ -14,26 +14,26 @@
 # %% [markdown]
 # # Where might it work?
 #
-# Once a network is trained, what foretells the effect of removing one of its weights? A criterion for pruning is a guess at
-# that effect, and an idea that guesses better than magnitude, which is free, is worth carrying on, whatever became of its first
-# version. This chapter asks every statistic of the chapters before, one weight at a time;
-# [the next one](17_variants.ipynb) asks what LEGC's variants do as masks.
+# Once a network is trained, what foretells the effect of removing one of its weights? A criterion for pruning is a
+# guess at that effect, and an idea that guesses better than magnitude, which is free, is worth carrying on, whatever
+# became of its first version. This chapter asks every statistic of the chapters before, one weight at a time; [the next
+# one](17_variants.ipynb) asks what LEGC's variants do as masks.
 #
 # ```{admonition} The paper says
 # A weight whose exponents do not Granger-cause the misclassification can be pruned without loss (section 2.2).
 # ```
 #
 # A statistic may rank weights as their effects do only because large weights have large exponents, say. What it adds is
-# their correlation among weights of like magnitude: Spearman's partial correlation of statistic $x$ and effect $y$ given the
-# magnitude $z$,
+# their correlation among weights of like magnitude: Spearman's partial correlation of statistic $x$ and effect $y$
+# given the magnitude $z$,
 #
 # ```{math}
 # :label: eq-partial
 # \rho_{xy \cdot z} = \frac{\rho_{xy} - \rho_{xz}\, \rho_{yz}}{\sqrt{(1 - \rho_{xz}^2)(1 - \rho_{yz}^2)}} ,
 # ```
 #
-# where each $\rho$ is a correlation of ranks. It is zero for a statistic that says nothing beyond magnitude, and it can be
-# large for one that says little by itself, if what it says is new.
+# where each $\rho$ is a correlation of ranks. It is zero for a statistic that says nothing beyond magnitude, and it can
+# be large for one that says little by itself, if what it says is new.
 
 # %% tags=["parameters"]
 dataset: str = "cancer"  # cancer, titanic, banknote, iris, iris3f, vowel, wine …
@@ -82,9 +82,9 @@ print(f"{dataset}: {n_weights} weights, seeds {asked}")
 # %% [markdown]
 # ## What removal does
 #
-# As in [chapter 11](11_causality.ipynb), each weight is knocked out twice: *retrained* leaves it out of a new training from
-# the same initial weights, *zeroed* sets it to zero in the trained network. The effect is what the training loss gains.
-# Pruning followed by training is about the first. How far do the two agree, and how large are they?
+# As in [chapter 11](11_causality.ipynb), each weight is knocked out twice: *retrained* leaves it out of a new training
+# from the same initial weights, *zeroed* sets it to zero in the trained network. The effect is what the training loss
+# gains. Pruning followed by training is about the first. How far do the two agree, and how large are they?
 
 # %%
 dense = knockouts.knock_out(split, asked, choices)
@@ -96,12 +96,12 @@ pd.DataFrame(sizes, ["lowest tenth", "median", "highest tenth"]).T.round(5)
 # ## What one can know of a weight
 #
 # First what asks for no test: the *magnitude* before and after training; how far the weight moved; *movement pruning*
-# {cite}`sanh2020`, which sums weight times negative gradient over all steps and so says whether training drew a weight away
-# from zero; and the first two terms of Taylor's series of the loss at the trained network, for the step that sets the weight
-# to zero: its slope {cite}`molchanov2017`, and its curvature, which is optimal brain damage {cite}`lecun1990` with the exact
-# diagonal of the Hessian. From [chapter 15](15_successors.ipynb), two scores of one more pass over the samples: *Causal
-# Pruning*'s importance {cite}`causalpruning2025`, the change of the loss by each update of the weight beyond its first-order
-# estimate, and $|\gamma|$ of the *Granger view* {cite}`shah2024`.
+# {cite}`sanh2020`, which sums weight times negative gradient over all steps and so says whether training drew a weight
+# away from zero; and the first two terms of Taylor's series of the loss at the trained network, for the step that sets
+# the weight to zero: its slope {cite}`molchanov2017`, and its curvature, which is optimal brain damage
+# {cite}`lecun1990` with the exact diagonal of the Hessian. From [chapter 15](15_successors.ipynb), two scores of one
+# more pass over the samples: *Causal Pruning*'s importance {cite}`causalpruning2025`, the change of the loss by each
+# update of the weight beyond its first-order estimate, and $|\gamma|$ of the *Granger view* {cite}`shah2024`.
 
 
 # %%
@@ -123,12 +123,12 @@ def by_training(split, layers, protocol, dense, seen):
 
 
 # %% [markdown]
-# Then what LEGC is made of. The mean of a weight's windowed *exponents*, and their trend from window to window. The evidence
-# $-\ln p$ of Granger tests of these exponents and the test error, under three rules: the smallest $p$ of all lags, as
-# published; lag one; the lag that BIC picks. A *conditional* test {cite}`geweke1984`, which gives the regression the mean
-# exponent of the layer's other weights as a control: what a weight shares with its whole layer is the course of training,
-# and evidence beyond it is about this weight. And a test without any exponent, of the weight's own moves from one window's
-# end to the next.
+# Then what LEGC is made of. The mean of a weight's windowed *exponents*, and their trend from window to window. The
+# evidence $-\ln p$ of Granger tests of these exponents and the test error, under three rules: the smallest $p$ of all
+# lags, as published; lag one; the lag that BIC picks. A *conditional* test {cite}`geweke1984`, which gives the
+# regression the mean exponent of the layer's other weights as a control: what a weight shares with its whole layer is
+# the course of training, and evidence beyond it is about this weight. And a test without any exponent, of the weight's
+# own moves from one window's end to the next.
 
 
 # %%
@@ -150,6 +150,10 @@ def tested(target, series, control, ends):
     }
 
 
+# %% [markdown]
+# Tests are of one seed at a time; a trend is the slope of a straight line through a weight's exponents.
+
+
 # %%
 def by_series(layers, seen):
     """Statistics of the exponents: arrays (seeds, n_weights)."""
@@ -168,8 +172,8 @@ def by_series(layers, seen):
 
 
 # %% [markdown]
-# All statistics are one dictionary, so that one more is one more line. The last is a *placebo*: random numbers. A test that is
-# not defined (NaN) has no rank.
+# All statistics are one dictionary, so that one more is one more line. The last is a *placebo*: random numbers. A test
+# that is not defined (NaN) has no rank.
 
 # %%
 PLACEBO = "random numbers (placebo)"
@@ -189,6 +193,10 @@ def measure(split, number, seeds, protocol=choices, which=slice(None), dense=Non
     return dense.effects, {k: x[:, which] for k, x in statistic.items()}
 
 
+# %% [markdown]
+# Each statistic is then held against both effects, by itself and given the magnitude after training.
+
+
 # %%
 def correlate(effects, statistic, number, seeds):
     """One row a statistic, kind of effect and seed; `partial` is given magnitude."""
@@ -205,8 +213,8 @@ def correlate(effects, statistic, number, seeds):
 # %% [markdown]
 # ## What adds to magnitude
 #
-# Correlations of each statistic with both effects, mean over seeds: by itself, and given the magnitude after training. One
-# is a perfect ranking, zero none.
+# Correlations of each statistic with both effects, mean over seeds: by itself, and given the magnitude after training.
+# One is a perfect ranking, zero none.
 
 # %%
 effects, statistic = measure(split, splits[0], asked, dense=dense)
@@ -218,20 +226,21 @@ by_rule.rename(columns=names).unstack("against", sort=False).round(2)
 # %% [markdown]
 # ## The same on other splits
 #
-# All this was one division of the data. Where the protocol has several, the same functions measure each, with one network a
-# split; networks of more than a hundred weights, whose cost grows with the square, on half of them.
+# All this was one division of the data. Where the protocol has several, the same functions measure each, with one
+# network a split: up to twenty of them, or ten where there are more than a hundred weights, as the cost grows with
+# their square.
 
 # %%
 fits = [fits]
-for number in splits[1 : len(splits) // (2 if n_weights > 100 else 1) or 1]:
+for number in splits[1 : 10 if n_weights > 100 else 20]:
     other = datasets.load(dataset, choices, number)
     fits.append(correlate(*measure(other, number, asked), number, asked))
 fits = pd.concat(fits, ignore_index=True)
 
 # %% [markdown]
-# Each statistic with its interval, over splits where there are several, else over seeds. The left half is the correlation
-# with the effect, the right half what is left of it given magnitude. A criterion worth having is right of the dotted line in
-# the third panel. The row at the bottom is what random numbers do.
+# Each statistic with its interval, over splits where there are several, else over seeds. The left half is the
+# correlation with the effect, the right half what is left of it given magnitude. A criterion worth having is right of
+# the dotted line in the third panel. The row at the bottom is what random numbers do.
 
 # %% tags=["hide-input"] mystnb={"figure": {"caption": "Correlation of each statistic with the effect of removing a weight, and given magnitude; 90 % intervals.", "name": "fig-statistics"}, "image": {"alt": "Four panels, one row a statistic: a point with its interval."}}
 every = ["split", "seed"]
@@ -252,24 +261,21 @@ for ax, (what, how) in zip(axes, shown):
 # %% [markdown]
 # ## A wider network
 #
-# Is it the small network? With four times the hidden units a random sample of sixty weights is knocked out, in one network
-# for each of a few splits (or seeds, where there is one split), if the network has no more than four hundred weights.
-# Correlations with the loss that retraining costs, mean over these networks, beside those of the paper's width:
+# Is it the small network? With four times the hidden units a random sample of sixty weights is knocked out, on the
+# first split, in a network for each of the seeds above, if it has no more than four hundred weights. It is dear, so
+# pages of many splits, which are not shown, go without. Correlations with the loss that retraining costs, beside those
+# of the paper's width:
 
 # %%
-WIDER, SAMPLE, FEW = 4, 60, 5
+WIDER, SAMPLE = 4, 60
 units = WIDER * choices.hidden[0]
 wider = []
-if size(units) <= 400:
-    pairs = [(n, seeds[0]) for n in splits[:FEW]] if many else [
-        (splits[0], seed) for seed in seeds[:2]
-    ]  # fmt: skip
-    for number, seed in pairs:
-        rng = rng_of("weights of a wider network", number, seed)
+if size(units) <= 400 and not many:
+    for seed in asked:
+        rng = rng_of("weights of a wider network", seed)
         which = np.sort(rng.choice(size(units), SAMPLE, replace=False))
-        setup = number, [seed], replace(choices, hidden=(units,)), which
-        other = datasets.load(dataset, choices, number)
-        wider.append(correlate(*measure(other, *setup), number, [seed]))
+        setup = splits[0], [seed], replace(choices, hidden=(units,)), which
+        wider.append(correlate(*measure(split, *setup), splits[0], [seed]))
 
 # %%
 wider = pd.concat(wider, ignore_index=True) if wider else fits[:0]
@@ -281,8 +287,8 @@ by_width = {
 pd.DataFrame(by_width).rename_axis(columns=["hidden units", ""]).round(2)
 
 # %% [markdown]
-# The ledger judges what four statistics add to magnitude for the effect of retraining in the paper's network, with the random
-# numbers as the placebo.
+# The ledger judges what four statistics add to magnitude for the effect of retraining in the paper's network, with the
+# random numbers as the placebo.
 
 # %% tags=["hide-input"]
 rules = {
@@ -332,25 +338,28 @@ results.publish(facts)
 # %% [markdown]
 # ## What we found
 #
-# - **What foretells removal.** With the loss that retraining without a weight costs, {glue:text}`best` correlates best, by
-#   {glue:text}`best_is`; magnitude after training by {glue:text}`size`, the mean exponent by {glue:text}`where_exponent`, the
-#   published test by {glue:text}`where_granger`, the conditional one by {glue:text}`where_conditional`, Causal Pruning's
-#   importance by {glue:text}`where_causal`.
-# - **What adds to magnitude.** Given magnitude, the mean exponent has {glue:text}`where_exponent_added` left, the published
-#   test {glue:text}`where_granger_added`, the conditional one {glue:text}`where_conditional_added`, Causal Pruning
-#   {glue:text}`where_causal_added`; random numbers have {glue:text}`noise_added`. Of what needs no exponents,
+# - **What foretells removal.** With the loss that retraining without a weight costs, {glue:text}`best` correlates best,
+#   by {glue:text}`best_is`; magnitude after training by {glue:text}`size`, the mean exponent by
+#   {glue:text}`where_exponent`, the published test by {glue:text}`where_granger`, the conditional one by
+#   {glue:text}`where_conditional`, Causal Pruning's importance by {glue:text}`where_causal`.
+# - **What adds to magnitude.** Given magnitude, the mean exponent has {glue:text}`where_exponent_added` left, the
+#   published test {glue:text}`where_granger_added`, the conditional one {glue:text}`where_conditional_added`, Causal
+#   Pruning {glue:text}`where_causal_added`; random numbers have {glue:text}`noise_added`. Of what needs no exponents,
 #   {glue:text}`other` adds most, {glue:text}`other_added`.
 # - **What is ruled out.** Of the {glue:text}`n_stat:.0f` statistics of exponents and tests, the interval that reaches
-#   highest is that of {glue:text}`most_is`, up to {glue:text}`most:.2f`: a larger addition is ruled out for each of them.
-# - **Width.** With {glue:text}`units:.0f` hidden units the most that any of these adds, as a mean: {glue:text}`wider_added`.
+#   highest is that of {glue:text}`most_is`, up to {glue:text}`most:.2f`: a larger addition is ruled out for each of
+#   them.
+# - **Width.** With {glue:text}`units:.0f` hidden units the most that any of these adds, as a mean:
+#   {glue:text}`wider_added`.
 #
 # ```{admonition} What could be wrong with it
 # :class: caution
-# Correlations are over {glue:text}`n_splits:.0f` splits and {glue:text}`n_seeds:.0f` seeds. The best of many statistics is
-# flattered by having been chosen; the ledger judges four that were named before. A partial correlation removes magnitude as
-# far as ranks go, and a statistic measured with noise can seem to add nothing. The two effects agree by
-# {glue:text}`agree:.2f` only (rank correlation, first split), and a single weight's removal says little of many at once, which
-# masks are about; that is why [the next chapter](17_variants.ipynb) is needed. Magnitude is that after the last epoch, where
-# the networks are cut; Causal Pruning and the Granger view start from there as well. The wider network keeps the paper's rate
-# and epochs, which were not chosen for it, and of its weights {glue:text}`sample:.0f` are tried.
+# Correlations are over {glue:text}`n_splits:.0f` splits and {glue:text}`n_seeds:.0f` seeds. The best of many statistics
+# is flattered by having been chosen; the ledger judges four that were named before. A partial correlation removes
+# magnitude as far as ranks go, and a statistic measured with noise can seem to add nothing. The two effects agree by
+# {glue:text}`agree:.2f` only (rank correlation, first split), and a single weight's removal says little of many at
+# once, which masks are about; that is why [the next chapter](17_variants.ipynb) is needed. Magnitude is that after the
+# last epoch, where the networks are cut; Causal Pruning and the Granger view start from there as well. The wider
+# network keeps the paper's rate and epochs, which were not chosen for it, and of its weights {glue:text}`sample:.0f`
+# are tried.
 # ```
