@@ -227,12 +227,12 @@ by_rule.rename(columns=names).unstack("against", sort=False).round(2)
 # ## The same on other splits
 #
 # All this was one division of the data. Where the protocol has several, the same functions measure each, with one
-# network a split: up to twenty of them, or ten where there are more than a hundred weights, as the cost grows with
-# their square.
+# network a split; on ten splits at most where there are more than a hundred weights, as the cost grows with their
+# square.
 
 # %%
 fits = [fits]
-for number in splits[1 : 10 if n_weights > 100 else 20]:
+for number in splits[1 : 10 if n_weights > 100 else None]:
     other = datasets.load(dataset, choices, number)
     fits.append(correlate(*measure(other, number, asked), number, asked))
 fits = pd.concat(fits, ignore_index=True)
