@@ -43,15 +43,19 @@ executed = f"book/executed/{profile}"
 out = "." if profile == "paper" else f"_build/{profile}"
 
 
+def split_key(notebook, protocol):
+    """Which value of the profile says how many splits a notebook's pages of a protocol have."""
+    return notebook["splits"] if protocol == "resplit" else notebook.get("corrected", "few_splits")
+
+
 def parameters(wildcards):
     notebook, name = config["notebooks"][wildcards.notebook], wildcards.name
     chosen = {to: settings[key].get(name, settings[key][kinds[name]]) for to, key in notebook["takes"].items()}
     about = {notebook.get("varies", "dataset"): name}
     if wildcards.protocol != "published":
         of = lambda key: settings[key].get(name, settings[key].get(kinds[name]))
-        resplit = wildcards.protocol == "resplit"
-        splits, number = (notebook["splits"], "split_seeds") if resplit else ("few_splits", "corrected_seeds")
-        chosen |= dict(splits=list(range(of(splits))), seeds=list(range(of(number))))
+        number = "split_seeds" if wildcards.protocol == "resplit" else "corrected_seeds"
+        chosen |= dict(splits=list(range(of(split_key(notebook, wildcards.protocol)))), seeds=list(range(of(number))))
         chosen |= {"draws": of("split_draws")} if "draws" in chosen else {}
     return chosen | about | dict(protocol=wildcards.protocol, out_dir=f"{executed}/results")
 
@@ -59,7 +63,7 @@ def parameters(wildcards):
 # networks and images first: theirs are the longest jobs
 runs = [(n, d, p) for d in reversed(names) for n, notebook in config["notebooks"].items()
         if kinds[d] in notebook["data"] and d in settings.get("only", {}).get(n, names) for p in notebook["protocols"]
-        if p == "published" or {d, kinds[d]} & {*settings.get(notebook["splits"], ())}]
+        if p == "published" or {d, kinds[d]} & {*settings.get(split_key(notebook, p), ())}]
 pages = [f"{executed}/{n}/{d}-{p}.ipynb" for n, d, p in runs]
 prose = ["intro", "claims", "changed", "verdict", "sensitivity", "tables", "audit", "deviations", "fidelity", "performance", "rerun", "howto", "cluster",
          "budget", "data", "built"]

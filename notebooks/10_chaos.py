@@ -136,10 +136,9 @@ def exponents(windows, **changes):
 noise = rng.normal(size=(look.window, n_each))
 
 
-def orbits(step, dim, n, transient=100):
-    """First coordinate of orbits that have come to their attractor: (n, n_each)."""
-    first = rng.uniform(0.05, 0.25, (n_each, dim))
-    return maps.follow(step, first, 0, n + transient)[transient + 1 :, :, 0]
+def orbits(step, dim, n):
+    """Orbits of a chaotic system on its attractor: (n, n_each)."""
+    return maps.orbits(step, rng.uniform(0.05, 0.25, (n_each, dim)), n)
 
 
 samples = {
@@ -157,7 +156,7 @@ samples |= {n: orbits(*system, look.window) for n, system in maps.CHAOTIC.items(
 # and whether the weights' box lies apart from that of trend plus noise. A chaotic system that lies *below* noise says that
 # the number measures how unpredictable a window is from one point to the next, not how fast neighbours part.
 
-# %% tags=["hide-input"] mystnb={"figure": {"caption": "The published estimator on weights, surrogates, noise and chaotic systems.", "name": "fig-known"}, "image": {"alt": "Box plot of exponents, one row a kind of series."}}
+# %% tags=["hide-input"] mystnb={"figure": {"caption": "The estimator on weights, surrogates, noise and chaotic systems.", "name": "fig-known"}, "image": {"alt": "Box plot of exponents, one row a kind of series."}}
 estimates = {name: exponents(windows) for name, windows in samples.items()}
 figure, (ax,) = plots.panels(figsize=(9, 4.5))
 whiskers = dict(whis=(5, 95), showfliers=False)
@@ -268,7 +267,7 @@ _ = axes[-1].legend(fontsize="small")
 # %% [markdown]
 # ## The truth: the map itself
 #
-# Now training itself, first exactly as the paper runs it: SGD, one sample a step, at the data set's own rate and for as many
+# Now training itself, first as the paper runs it: SGD, one sample a step, at the data set's own rate and for as many
 # epochs as LEGCNet-FT records. Biases belong to the state, since they are part of the map. A tangent vector that starts in a
 # random direction has a part of every direction, the growing and the shrinking ones, and at first its length says what an
 # *average* direction does. So it is carried along from the first iterate. In the first half of the run the growing direction
@@ -303,7 +302,7 @@ def twin_exponent(step, run):
     """Growth of a twin over the second half, nudged along the tangent vector."""
     n, half = len(run.end.growth), len(run.middle.growth)
     twin = run.middle.state + nudge * run.middle.tangent
-    twin = maps.follow(step, twin, half, half + n)[-1]
+    twin = step.carry(twin, run.middle.tangent, half, n).state
     return np.log(np.linalg.norm(twin - run.end.state, axis=1) / nudge) / n
 
 
@@ -333,7 +332,8 @@ shown = own.set_index("seed")[["tangent", "again", "twin", "most", "last"]]
 
 # %%
 lengths = [1 / 16, 1 / 4, 1, 4]  # times the recorded run
-longer = {times: recorded_run(split, times).exponent for times in lengths}
+again = lambda times: run if times == 1 else recorded_run(split, times)
+longer = {times: again(times).exponent for times in lengths}
 length_rows = pd.DataFrame([
     dict(kind="length", name="SGD", seed=s, at=times, tangent=x)
     for times, each in longer.items() for s, x in zip(seeds, each)

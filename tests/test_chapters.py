@@ -140,3 +140,13 @@ def test_labels_and_links_of_a_first_page_are_its_own():
     assert index == ":label: eq-x-index\n{eq}`eq-x-index` [next](../02_windowed_le/index.md)"
     assert cancer.endswith("`eq-x-cancer` [next](../02_windowed_le/cancer.ipynb)")
     assert stage.own_labels(source, "iris", ["02_windowed_le/cancer"]).endswith("](../02_windowed_le/index.md)")
+
+
+@pytest.mark.parametrize("profile", CONFIG["profiles"].values(), ids=CONFIG["profiles"])
+def test_corrected_pages_have_splits_enough_to_be_judged_and_seeds(profile):
+    corrected = {n: book for n, book in CONFIG["notebooks"].items() if "corrected" in book["protocols"]}
+    assert {"10_chaos", "11_causality", "12_chance"} <= set(corrected)
+    for notebook in corrected.values():
+        splits = profile[notebook.get("corrected", "few_splits")]
+        assert min(splits.values()) >= claims.FEWEST
+        assert {kind for kind in notebook["data"] if kind in splits} <= set(profile["corrected_seeds"])

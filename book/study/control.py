@@ -9,7 +9,7 @@ from scipy import special
 
 from legc_utils import granger, lyapunov, selection
 from legc_utils.compiling import njit
-from study import nulls
+from study import nulls, rankings
 
 
 @njit()
@@ -86,7 +86,7 @@ def ask(target, exponents, protocol, max_lag):
     """
     p = granger.protocol_pvalues(target, exponents, protocol, max_lag)
     causal = selection.legc_mask(p, protocol.alpha, "noncausal", protocol.correction)
-    return -np.log(np.clip(p.min(axis=0), 1e-300, 1)), causal
+    return rankings.surprise(p.min(axis=0), untested=np.nan), causal
 
 
 def auc(planted, null):

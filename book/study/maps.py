@@ -190,6 +190,16 @@ def follow(step, state, begin, end):
     return np.stack([np.asarray(s) for s in states])
 
 
+def orbits(step, first, n_steps, every=1, transient=100):
+    """First coordinates of orbits that have come to their attractor: float64 (n_steps, n).
+
+    first : float array (n, d), where they start; every : int, iterates from one value to the next
+    transient : int, values that are left out at the beginning
+    """
+    states = follow(step, first, 0, every * (transient + n_steps))
+    return states[every * (transient + 1) :: every, :, 0]
+
+
 def logistic(x, t):
     """The logistic map at full chaos, (n, 1); its exponent is ln 2."""
     return 4 * x * (1 - x)

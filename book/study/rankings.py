@@ -19,15 +19,16 @@ from study.randomness import derived_seed
 AT_ONCE = 2**24  # numbers that `test_loss` holds: 128 MiB
 
 
-def surprise(pvalues, reverse=False):
+def surprise(pvalues, reverse=False, untested=np.inf):
     """LEGC's score: the evidence −ln p that a weight is causal; with `reverse` the other way round.
 
     A weight whose p-value is undefined was not tested. The published rule keeps it (`selection.legc_mask`), and so do
-    both rankings: it scores +inf and is the last to go. pvalues : float array of any shape; float64 of that shape.
+    both rankings: it scores +inf and is the last to go, unless `untested` is another score. pvalues : float array of
+    any shape; float64 of that shape.
     """
     p = np.asarray(pvalues, dtype=np.float64)
     evidence = -np.log(p.clip(min=1e-300))
-    return np.where(np.isnan(p), np.inf, -evidence if reverse else evidence)
+    return np.where(np.isnan(p), untested, -evidence if reverse else evidence)
 
 
 def calibrated(own, placebos):
@@ -67,12 +68,15 @@ def synflow(weights, layers):
 
     Tanaka et al. 2020, equation 2; without data, biases and activations.
     """
-    w = torch.as_tensor(np.abs(weights)).requires_grad_()
-    flow = torch.ones(len(w), layers[0], 1, dtype=w.dtype)
-    for at, _, shape in training.layer_slices(layers):
-        flow = w[:, at].unflatten(1, shape) @ flow
-    (slope,) = torch.autograd.grad(flow.sum(), w)
-    return (w * slope).detach().numpy()
+    shaped = [np.abs(weights[:, at]).reshape(-1, *shape) for at, _, shape in training.layer_slices(layers)]
+    into = [np.ones((len(weights), 1, layers[0]))]
+    for w in shaped[:-1]:
+        into.append((w @ into[-1].mT).mT)
+    out, found = np.ones((len(weights), layers[-1], 1)), []
+    for w, x in zip(reversed(shaped), reversed(into)):
+        found.append((w * out * x).reshape(len(w), -1))
+        out = w.mT @ out
+    return np.hstack(found[::-1])
 
 
 def synflow_masks(weights, layers, sparsity, rounds=100):
@@ -85,7 +89,7 @@ def synflow_masks(weights, layers, sparsity, rounds=100):
 
 
 def keep_highest(scores, sparsity, layers=None, ties=None):
-    """Masks that keep the highest scores, by torch.nn.utils.prune.
+    """Masks that keep the highest scores, as torch.nn.utils.prune.L1Unstructured keeps the highest ranks.
 
     Parameters
     ----------
@@ -110,10 +114,10 @@ def keep_highest(scores, sparsity, layers=None, ties=None):
         raise ValueError("scores holds NaN; allowed: numbers, −inf for what must go first")
     parts = [slice(None)] if layers is None else [at for at, *_ in training.layer_slices(layers)]
     masks, ties = np.ones(scores.shape, bool), np.zeros(scores.shape) if ties is None else np.asarray(ties)
-    for row, chance, keep in zip(scores, ties, masks):
-        for at in parts:
-            rank = np.lexsort((chance[at], row[at])).argsort() + 1  # torch ranks by size, not by sign
-            keep[at] = torch_mask(prune.L1Unstructured, min(round(sparsity * len(rank)), len(rank) - 1), rank)
+    for at in parts:
+        order = np.lexsort((ties[:, at], scores[:, at]))  # of each row
+        n = order.shape[1]
+        np.put_along_axis(masks[:, at], order[:, : min(round(sparsity * n), n - 1)], False, axis=1)
     return masks
 
 

@@ -14,7 +14,7 @@ import numpy as np
 from legc_utils import granger
 from legc_utils.compiling import njit
 from legc_utils.engine import exp
-from study import maps, networks
+from study import maps, networks, rankings
 
 RATE = 1e-3  # of the pass, as in the authors' code
 BATCH, PASSES, PATIENCE, GAIN = 16, 30, 2, 1e-7  # of the first fit, as in the authors' code
@@ -72,10 +72,17 @@ def _losses(states, descent):
 def _loss(state, x, t, layers, softmax, share, a):
     """share · Σ squared errors of one network (d,) on one sample; a (n_units,) is overwritten."""
     a[: layers[0]] = x
+    return _loss_from(state, 0, -1, t, layers, softmax, share, a)
+
+
+@njit()
+def _loss_from(state, first, only, t, layers, softmax, share, a):
+    """The same from a layer on, of which unit `only` alone is computed again unless it is −1; a holds what is below."""
     w, b, at = 0, (layers[:-1] * layers[1:]).sum(), 0
     for layer in range(layers.size - 1):
         fan_in, fan_out = layers[layer], layers[layer + 1]
-        for i in range(fan_out):
+        alone = layer == first and only >= 0 and layer < layers.size - 2
+        for i in range(only if alone else 0, 0 if layer < first else only + 1 if alone else fan_out):
             z = state[b + i]
             for j in range(fan_in):
                 z += state[w + i * fan_in + j] * a[at + j]
@@ -111,14 +118,19 @@ def _gaps(states, n_weights, X, T, layers, softmax, share, rate):
     for t in range(states.shape[0] - 1):
         s = t % len(X)
         for m in range(states.shape[1]):
-            state = states[t, m].copy()
+            state, k = states[t, m].copy(), 0
             before = _loss(state, X[s], T[s], layers, softmax, share, a)
-            for k in range(n_weights):
-                step = states[t + 1, m, k] - states[t, m, k]
-                state[k] = states[t + 1, m, k]
-                after = _loss(state, X[s], T[s], layers, softmax, share, a)
-                total[m, k] += abs(after - before + step * step / rate)
-                state[k] = states[t, m, k]
+            below = a.copy()
+            for layer in range(layers.size - 1):
+                for i in range(layers[layer + 1]):
+                    for _ in range(layers[layer]):
+                        step = states[t + 1, m, k] - states[t, m, k]
+                        state[k] = states[t + 1, m, k]
+                        a[:] = below
+                        after = _loss_from(state, layer, i, T[s], layers, softmax, share, a)
+                        total[m, k] += abs(after - before + step * step / rate)
+                        state[k] = states[t, m, k]
+                        k += 1
     return total / (states.shape[0] - 1)
 
 
@@ -282,44 +294,50 @@ def series_pvalues(series, differences=1):
     Weights are differenced so many times. The largest p of statsmodels' tests counts, which at one lag is always that
     of the F test (no other test of the same two residual sums has as heavy a tail). NaN: no test is possible.
     """
-    w, y = np.diff(series.weights, differences, axis=0), series.loss[differences:]
-    test = lambda m: granger.granger_pvalues(y[:, m], w[:, m], 1, "ssr_ftest")[0]
-    return np.stack([test(m) for m in range(w.shape[1])])
+    loss = series.loss[differences:]
+
+    def test(m):
+        w = np.diff(np.ascontiguousarray(series.weights[:, m]), differences, axis=0)
+        return granger.granger_pvalues(loss[:, m], w, 1, "ssr_ftest")[0]
+
+    return np.stack([test(m) for m in range(loss.shape[1])])
 
 
 def series_evidence(series, differences=1):
     """−ln p of `series_pvalues`, the third one's score; a weight whose test fails goes first, as in its code."""
-    p = series_pvalues(series, differences)
-    return np.where(np.isnan(p), -np.inf, -np.log(p.clip(min=1e-300)))
+    return rankings.surprise(series_pvalues(series, differences), untested=-np.inf)
 
 
-def _restricted(split, layers, protocol, weights, biases, masks, relative):
-    """Hessian of the loss on the whole training set over kept weights, as a function of the rows of v."""
-    descent, state = maps.SGDMap(split, layers, protocol, full_batch=True), np.hstack([weights, biases])
-    scale = np.zeros_like(state)
-    scale[:, : weights.shape[1]] = np.where(masks, np.abs(weights) if relative else 1.0, 0)
-    return lambda v: scale * descent.product(state, scale * v), state
+KINDS = "absolute", "relative"  # of curvature
 
 
-def sharpness(split, layers, protocol, weights, biases, masks, relative=False, iterations=20):
-    """Log of the size of the Hessian's largest eigenvalue over the weights that masks keep: float64 (n,).
+def _scales(weights, masks):
+    """What kept weights are measured in, by `KINDS`: float64 (2, n, n_weights), 0 where a mask prunes."""
+    return np.where(masks, [np.ones_like(weights), np.abs(weights)], 0)
 
-    With `relative`, of the Hessian in relative changes, |w| H |w|: multiplying what goes into a unit and dividing what
-    comes out of it does not move that where units are linear, and no weight's own scale does.
+
+def sharpness(split, layers, protocol, weights, biases, masks, iterations=20):
+    """Log of the size of the Hessian's largest eigenvalue over the weights that masks keep: float64 (2, n), by `KINDS`.
+
+    The loss is that of the whole training set. The relative kind is of the Hessian in relative changes, |w| H |w|:
+    multiplying what goes into a unit and dividing what comes out of it does not move that where units are linear, and
+    no weight's own scale does.
     """
-    product, state = _restricted(split, layers, protocol, weights, biases, masks, relative)
-    return np.log(np.abs(maps.largest_eigenvalue(lambda _, v: product(v), state, iterations)))
+    descent, state = maps.SGDMap(split, layers, protocol, full_batch=True), np.hstack([weights, biases])
+    within = lambda scale: lambda state, v: scale * descent.product(state, scale * v)
+    scales = np.pad(_scales(weights, masks), [(0, 0), (0, 0), (0, biases.shape[1])])
+    return np.log(np.abs([maps.largest_eigenvalue(within(scale), state, iterations) for scale in scales]))
 
 
-def trace(split, layers, protocol, weights, biases, masks, relative=False):
-    """Exact trace of the same Hessian: float64 (n,)."""
-    product, state = _restricted(split, layers, protocol, weights, biases, masks, relative)
-    found = np.zeros(len(state))
-    for k in range(weights.shape[1]):
-        v = np.zeros_like(state)
-        v[:, k] = 1
-        found += product(v)[:, k]
-    return found
+def trace(split, layers, protocol, weights, biases, masks):
+    """Exact trace of the same Hessians: float64 (2, n), by `KINDS`."""
+    descent, state = maps.SGDMap(split, layers, protocol, full_batch=True), np.hstack([weights, biases])
+    diagonal = np.zeros(weights.shape)
+    for k in range(weights.shape[1]):  # of one weight, of the networks that keep it
+        some = np.flatnonzero(masks[:, k])
+        along = np.eye(1, state.shape[1], k).repeat(len(some), axis=0)
+        diagonal[some, k] = descent.product(state[some], along)[:, k]
+    return (_scales(weights, masks) ** 2 * diagonal).sum(axis=2)
 
 
 def bend(curves):

@@ -4,15 +4,22 @@ All series are float64 (n_steps, n_series), one a column.
 """
 
 import warnings
+from functools import cache, partial
 
 import numpy as np
 
 from legc_utils import lyapunov
-from study import nulls
+from study import maps, nulls
 
 NOISE = 0.05  # standard deviation of the noise on noisy chaos, in those of the series
 SAMPLED = 0.1  # time units between samples of Lorenz' system
 _FITTED = 6  # steps that a slope is fitted to, where a program fits one
+_EVERY = 5  # steps of the midpoint rule between samples
+SYSTEMS = {  # map, where orbits start, iterates a value
+    "logistic": (maps.logistic, lambda rng, n: rng.uniform(0.05, 0.95, (n, 1)), 1),
+    "Hénon": (maps.henon, lambda rng, n: rng.uniform(-0.1, 0.1, (2, n)).T, 1),
+    "Lorenz": (partial(maps.lorenz, h=SAMPLED / _EVERY), lambda rng, n: [1, 1, 25] + rng.normal(size=(3, n)).T, _EVERY),
+}
 
 
 def exponents(series, **choices):
@@ -30,6 +37,14 @@ def _expected(basis, phi):
     return np.trace(left) / len(basis), np.trace(left, 1) / np.trace(left)
 
 
+@cache
+def _trends(n_steps, order):
+    """Basis of polynomials in time, and for AR(1) noise by its coefficient what `_expected` says: (basis, φ, s², ρ)."""
+    basis = np.linalg.qr(np.polynomial.legendre.legvander(np.linspace(-1, 1, n_steps), order))[0]
+    grid = np.concatenate([np.linspace(-0.95, 0.9, 38), [0.93, 0.95, 0.97, 0.98, 0.99, 0.995, 0.999]])
+    return basis, grid, *np.array([_expected(basis, phi) for phi in grid]).T
+
+
 def shape(series, order=3):
     """The null of each series, its own smooth trend and AR(1) noise: a function of a Generator that draws from it.
 
@@ -40,12 +55,10 @@ def shape(series, order=3):
     series : float array (n_steps, n_series); order : int, of the polynomial
     """
     series = np.asarray(series, dtype=np.float64)
-    basis = np.linalg.qr(np.polynomial.legendre.legvander(np.linspace(-1, 1, len(series)), order))[0]
+    basis, grid, variance, memory = _trends(len(series), order)
     trend = basis @ (basis.T @ series)
     rest = series - trend
     power = np.maximum((rest**2).sum(axis=0), np.finfo(float).tiny)
-    grid = np.concatenate([np.linspace(-0.95, 0.9, 38), [0.93, 0.95, 0.97, 0.98, 0.99, 0.995, 0.999]])
-    variance, memory = np.array([_expected(basis, phi) for phi in grid]).T
     phi = np.interp((rest[1:] * rest[:-1]).sum(axis=0) / power, memory, grid)
     deviation = np.sqrt(power / len(series) / np.interp(phi, grid, variance))
 
@@ -81,45 +94,10 @@ def two_sided(place):
     return 2 * np.minimum(place, 1 - np.asarray(place))
 
 
-def lorenz(n_steps, n_series, rng, dt=0.01):
-    """x of Lorenz' system (σ = 10, ρ = 28, β = 8/3) every `SAMPLED` time units, by Runge–Kutta: (n_steps, n_series)."""
-
-    def slope(s):
-        x, y, z = s
-        return np.array([10 * (y - x), x * (28 - z) - y, x * y - 8 / 3 * z])
-
-    state = np.array([[1.0], [1.0], [25.0]]) + rng.normal(size=(3, n_series))
-    every, found = round(SAMPLED / dt), np.empty((n_steps, n_series))
-    for t in range(-100, n_steps):
-        for _ in range(every):
-            a = slope(state)
-            b = slope(state + dt / 2 * a)
-            c = slope(state + dt / 2 * b)
-            state = state + dt / 6 * (a + 2 * b + 2 * c + slope(state + dt * c))
-        if t >= 0:
-            found[t] = state[0]
-    return found
-
-
-def logistic(n_steps, n_series, rng):
-    """The logistic map at r = 4: (n_steps, n_series)."""
-    x, found = rng.uniform(0.05, 0.95, n_series), np.empty((n_steps, n_series))
-    for t in range(-100, n_steps):
-        x = np.clip(4 * x * (1 - x), 1e-12, 1 - 1e-12)  # 0 and 1 are traps
-        if t >= 0:
-            found[t] = x
-    return found
-
-
-def henon(n_steps, n_series, rng):
-    """x of Hénon's map (a = 1.4, b = 0.3): (n_steps, n_series)."""
-    x, y = rng.uniform(-0.1, 0.1, (2, n_series))
-    found = np.empty((n_steps, n_series))
-    for t in range(-100, n_steps):
-        x, y = 1 - 1.4 * x**2 + y, 0.3 * x
-        if t >= 0:
-            found[t] = x
-    return found
+def chaos(name, n_steps, n_series, rng):
+    """Orbits of one of `SYSTEMS`, on its attractor: (n_steps, n_series). Lorenz' has a value every `SAMPLED`."""
+    step, first, every = SYSTEMS[name]
+    return maps.orbits(step, first(rng, n_series), n_steps, every)
 
 
 def kinds(n_steps, n_series, rng):
@@ -134,8 +112,7 @@ def kinds(n_steps, n_series, rng):
         "trend + noise": (False, bent + nulls.autoregressive(n_steps, np.full(n_series, 0.5), 0.3, rng)),
         "quasi-periodic": (False, np.sin(steps + a) + np.sin(np.sqrt(2) * steps + b)),
     }
-    for name, x in {"logistic": logistic(n_steps, n_series, rng), "Hénon": henon(n_steps, n_series, rng),
-                    "Lorenz": lorenz(n_steps, n_series, rng)}.items():  # fmt: skip
+    for name, x in {name: chaos(name, n_steps, n_series, rng) for name in SYSTEMS}.items():
         found[name] = True, x
         found[f"{name}, noisy"] = True, x + NOISE * x.std(axis=0) * noise()
     return found

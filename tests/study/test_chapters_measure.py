@@ -1,11 +1,15 @@
-"""What chapters 8 and 10 hand to the ledger is measured where the page says, and not where the answer turns."""
+"""What chapters 8, 10 and 11 hand to the ledger is measured where the page says, and not where the answer turns."""
 
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import jupytext
 import numpy as np
 import pandas as pd
 import pytest
+
+from legc_utils import granger, protocols
 
 NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
 
@@ -56,3 +60,17 @@ def test_a_variants_gain_is_over_the_random_masks_of_its_own_kind_and_the_placeb
     found = defined("17_variants", "gains", **known)(pd.DataFrame(each), "accuracy")
     assert list(found) == ["a", "placebo", "a" + layered]
     np.testing.assert_allclose(found, [[10, -70, 20]] * 2)  # random masks have 0.1 more, by their draws
+
+
+def test_a_protocol_is_asked_by_its_own_rule_and_before_any_correction():
+    rng = np.random.default_rng(5)
+    target, series = rng.normal(size=(2, 60, 400)).cumsum(axis=1)  # random walks, which foretell each other
+    for name, rises in (("published", True), ("corrected", False)):
+        choices = protocols.get(name)
+        known = dict(choices=choices, exact=replace(choices, p_decimals=None), granger=granger, np=np, replace=replace)
+        known["look"] = SimpleNamespace(max_lag=10)
+        whole, at_lag = (defined("11_causality", rule, **known) for rule in ("by_protocol", "at_bic_lag"))
+        for ask in (whole, lambda e, x: at_lag(x, e, e)):  # noqa: B023
+            p = np.concatenate([ask(e, series) for e in target.T[:20]])
+            assert ((p < 0.05).mean() > 0.09) == rises
+            assert (p != p.round(4)).any()

@@ -35,6 +35,12 @@ def test_followed_states_start_where_they_are_put_and_see_the_time():
         assert np.isfinite(maps.follow(step, np.full((5, dim), 0.1), 0, 50)).all()
 
 
+def test_orbits_have_left_their_start_and_are_read_as_often_as_asked():
+    count = lambda s, t: s + 1
+    assert maps.orbits(count, np.zeros((2, 1)), 3, transient=4)[:, 0].tolist() == [5, 6, 7]
+    assert maps.orbits(count, np.zeros((2, 1)), 3, every=2, transient=4)[:, 1].tolist() == [10, 12, 14]
+
+
 def test_the_largest_eigenvalue_is_that_of_the_hessian():
     A = torch.tensor([[2.0, 1.0], [1.0, -5.0]], dtype=torch.float64)
     found = maps.largest_eigenvalue(lambda s, v: v @ A.numpy(), np.ones((3, 2)))

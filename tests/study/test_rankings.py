@@ -8,6 +8,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from torch.nn.utils import prune
 
 from legc_utils import datasets, protocols, selection, training
 from study import rankings
@@ -57,19 +58,17 @@ def test_snip_and_grasp_equal_a_reference_with_the_whole_hessian(n_classes):
         np.testing.assert_allclose(found[1][k], flat[:n] * (hessian[:n, :n] @ gradient[:n]), atol=1e-14)
 
 
-def test_synflow_equals_the_product_of_the_other_layers():
+def test_synflow_equals_autograd():
     layers = (3, 4, 5, 2)
     weights, _ = networks(layers)
     found = rankings.synflow(weights, layers)
     for k in range(len(weights)):
-        W = [np.abs(weights[k, at]).reshape(shape) for at, _, shape in training.layer_slices(layers)]
-        for layer, (at, *_) in enumerate(training.layer_slices(layers)):
-            into, out = np.ones(layers[0]), np.ones(layers[-1])
-            for before in W[:layer]:
-                into = before @ into
-            for after in reversed(W[layer + 1 :]):
-                out = out @ after
-            np.testing.assert_allclose(found[k, at], (out[:, None] * W[layer] * into).ravel(), rtol=1e-12)
+        w = torch.as_tensor(np.abs(weights[k])).requires_grad_()
+        flow = torch.ones(layers[0], dtype=w.dtype)
+        for at, _, shape in training.layer_slices(layers):
+            flow = w[at].reshape(shape) @ flow
+        (slope,) = torch.autograd.grad(flow.sum(), w)
+        np.testing.assert_allclose(found[k], (w * slope).detach(), rtol=1e-12)
 
 
 def test_synflow_scores_are_conserved_from_layer_to_layer():
@@ -95,6 +94,26 @@ def test_as_many_are_kept_as_asked_and_none_scores_below_a_pruned_one(n, sparsit
     assert (masks.sum(axis=1) == max(1, n - round(sparsity * n))).all()
     for row, keep in zip(scores, masks):
         assert keep.all() or row[keep].min() >= row[~keep].max()
+
+
+@pytest.mark.parametrize("layers", [None, (10, 5, 2)])
+def test_masks_are_those_of_torch(layers):
+    rng = np.random.default_rng(3)
+    scores, ties = rng.normal(size=(3, 60)).round(1), rng.random((3, 60))
+    masks = rankings.keep_highest(scores, 0.4, layers, ties)
+    parts = [slice(None)] if layers is None else [at for at, *_ in training.layer_slices(layers)]
+    for row, chance, keep in zip(scores, ties, masks):
+        for at in parts:
+            rank = 1.0 + np.lexsort((chance[at], row[at])).argsort()  # torch goes by size, not by sign
+            expected = rankings.torch_mask(prune.L1Unstructured, round(0.4 * len(rank)), rank)
+            assert np.array_equal(keep[at], expected)
+
+
+def test_what_was_not_tested_scores_as_asked():
+    p = np.array([0.5, np.nan])
+    assert rankings.surprise(p).tolist() == [-np.log(0.5), np.inf]
+    assert rankings.surprise(p, untested=-np.inf).tolist() == [-np.log(0.5), -np.inf]
+    assert rankings.surprise(p, reverse=True).tolist() == [np.log(0.5), np.inf]
 
 
 def test_layer_by_layer_each_layer_loses_the_same_share():

@@ -20,7 +20,7 @@ def test_places_are_uniform_under_their_own_null(kind):
 
 
 def test_chaos_has_a_smaller_exponent_than_noise_of_its_shape():
-    assert (surrogates.places(surrogates.logistic(200, 20, RNG()), OURS, RNG()) < 0.05).all()
+    assert (surrogates.places(surrogates.chaos("logistic", 200, 20, RNG()), OURS, RNG()) < 0.05).all()
 
 
 def test_ties_leave_no_steps():
@@ -45,16 +45,16 @@ def test_the_shape_has_the_trend_the_variance_and_the_memory():
 
 def test_known_series_have_known_exponents():
     assert np.isclose(
-        np.mean(surrogates.exponents(surrogates.logistic(1000, 5, RNG()), min_tsep=1)), np.log(2), atol=0.05
+        np.mean(surrogates.exponents(surrogates.chaos("logistic", 1000, 5, RNG()), min_tsep=1)), np.log(2), atol=0.05
     )
-    x = surrogates.lorenz(300, 4, RNG())
+    x = surrogates.chaos("Lorenz", 300, 4, RNG())
     assert np.isfinite(x).all() and 5 < x.std() < 10 and (np.abs(x) < 25).all()
     for chaotic, series in surrogates.kinds(60, 3, RNG()).values():
         assert isinstance(chaotic, bool) and series.shape == (60, 3) and np.isfinite(series).all()
 
 
 def test_other_programs_give_one_exponent_a_series():
-    series = surrogates.logistic(200, 2, RNG())
+    series = surrogates.chaos("logistic", 200, 2, RNG())
     assert np.allclose(surrogates.nolds(series), np.log(2), atol=0.15)
     found = surrogates.neurokit(series)
     assert np.isnan(found).all() or np.allclose(found, np.log(2), atol=0.15)
