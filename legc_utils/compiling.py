@@ -1,6 +1,8 @@
 """numba's njit with a cache that may be lost: what cannot be read or written costs time, not the result."""
 
-from contextlib import suppress
+import sys
+from contextlib import contextmanager, suppress
+from threading import Timer
 
 import numba
 from numba.core.caching import FunctionCache
@@ -28,3 +30,21 @@ def njit(**options):
         return dispatcher
 
     return compiled
+
+
+@contextmanager
+def announced(what, after=2.0):
+    """Say on a terminal, after so many seconds, that loops are perhaps being compiled: it takes up to half a minute."""
+    say = f"legc_utils: {what}: the first call compiles its loops, up to half a minute; they are kept in a cache\n"
+    timer = Timer(after, lambda: sys.stderr.write(say))
+    timer.daemon = True
+    if what not in _announced and sys.stderr.isatty():
+        timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+        _announced.add(what)
+
+
+_announced = set()

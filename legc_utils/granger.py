@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 from numba import get_num_threads, prange
 from scipy import special
+from tqdm import tqdm
 
 from legc_utils.compiling import njit
 from legc_utils.protocols import check, check_finite, numbers
@@ -191,7 +192,12 @@ def _by_statsmodels(target, series, lag, test):
             return np.nan
 
 
-def granger_pvalues(target, series, max_lag=14, test="ssr_chi2test"):
+def is_flat(target):
+    """Whether a target (T,) leaves nothing to predict: constant, or constant from the second value on."""
+    return len(target) < 3 or np.ptp(target[1:]) == 0
+
+
+def granger_pvalues(target, series, max_lag=14, test="ssr_chi2test", exact=True):
     """p-values of "series does not help to predict target", for every series and lag.
 
     For lag p, target(t) is regressed on a constant and its own p lags, with and without the p lags of the series; the
@@ -203,6 +209,7 @@ def granger_pvalues(target, series, max_lag=14, test="ssr_chi2test"):
     series : float array (n_windows, n_series)
     max_lag : int
     test : str, ssr_chi2test (published), ssr_ftest, lrtest or params_ftest
+    exact : bool, hand what is too near to degenerate to statsmodels, a millisecond each; False: NaN
 
     Returns float64 (max_lag, n_series); row k is lag k + 1. NaN where the test is not defined: a constant column, a
     perfect fit, a series with NaN, or too few observations (n_windows must exceed 3·lag + 1).
@@ -234,7 +241,10 @@ def granger_pvalues(target, series, max_lag=14, test="ssr_chi2test"):
         )
         usual = (joint > 1e-6 * tss[:, None]) & (ratio > 1e-12)  # neither a perfect fit nor a gain of nothing
         trusted = safe[:, None] & even & (pivots > _CONDITION) & usual
-        defined = np.isfinite(mean) & (_longest_run(target[:, None]) < n_obs)
+        # not where the target's own lags leave nothing, as after a few values of a target that is flat from then on
+        defined = (
+            np.isfinite(mean) & (_longest_run(target[:, None]) < n_obs) & (rss > np.finfo(float).eps * tss[:, None])
+        )
         some = np.flatnonzero((defined & ~trusted).any(axis=0))
         near = series[:, some] - far[some] * mean[some]
         defined[:, some] &= _longest_run(near[:-1]) < n_obs  # no lag is constant
@@ -244,7 +254,9 @@ def granger_pvalues(target, series, max_lag=14, test="ssr_chi2test"):
             ratio[lag - 1, some[at]], sure = _near_degenerate(target, near[:, at], lag, test)
             asked[lag - 1, at] = ~sure
     pvalues[:L] = np.where(defined, _survival(test, lags, n_obs, ratio), np.nan)
-    for row, i in np.argwhere(asked):
+    if not exact:
+        asked, pvalues[:L, some] = asked[:0], np.where(asked, np.nan, pvalues[:L, some])
+    for row, i in tqdm(np.argwhere(asked), "near-degenerate tests", disable=None, delay=2, leave=False):
         pvalues[row, some[i]] = _by_statsmodels(target, near[:, i], row + 1, test)
     return pvalues
 
@@ -371,10 +383,10 @@ def _adf_columns(x, lags):
     return [x[:, lags:-1], *_lagged(step, lags), step[:, lags:]]
 
 
-def protocol_pvalues(target, series, protocol, max_lag):
+def protocol_pvalues(target, series, protocol, max_lag, exact=True):
     """p-values as a protocol wants them, ready for `selection.legc_mask`.
 
-    target (n_windows,), series (n_windows, n_series). `lag_choice` "min" keeps all lags, "bic" one row.
+    target (n_windows,), series (n_windows, n_series), exact as in `granger_pvalues`. `lag_choice` "min" keeps all lags, "bic" one row.
     With `difference`, every series with a unit root is differenced, and so is the target; that costs one window.
     Raises ValueError if too few windows are left for max_lag.
     """
@@ -386,6 +398,6 @@ def protocol_pvalues(target, series, protocol, max_lag):
         target = np.diff(target) if has_unit_root(target) else target[1:]
         series = series[1:]
     bic = protocol.lag_choice == "bic"
-    pvalues = granger_pvalues(target, series, bic_lag(target, max_lag) if bic else max_lag, protocol.test)
+    pvalues = granger_pvalues(target, series, bic_lag(target, max_lag) if bic else max_lag, protocol.test, exact)
     pvalues = pvalues[-1:] if bic else pvalues
     return pvalues if protocol.p_decimals is None else np.round(pvalues, protocol.p_decimals)

@@ -11,7 +11,7 @@ from collections import namedtuple
 import numpy as np
 from numba import prange
 
-from legc_utils.compiling import njit
+from legc_utils.compiling import announced, njit
 from legc_utils.protocols import check, check_finite, is_whole, numbers
 
 STATIC_RANGE = 1e-5  # LE_window.m: a window that moves less than this has LE 0
@@ -20,6 +20,8 @@ _SMALL, _LARGE = 1e-137, 1e150  # squares of differences of numbers of such a si
 _MANTISSA, _ONE = (1 << 52) - 1, 1023 << 52  # bits of a float64: its digits; the number 1
 _VECTORS = 16  # numbers that a loop takes at a time: arrays that are searched are padded with NaN to whole such parts
 _BLOCK = 32  # windows that share one work space; in a trajectory, columns that are copied together
+_LANES, _LONGEST = 32, 100  # weights side by side in single precision, and the window up to which that is faster
+_MANTISSA32, _ONE32, _INF32 = (1 << 23) - 1, 127 << 23, 255 << 23  # as above, of float32
 
 
 # The flags tell the compiler that there is no NaN and that 0 = -0: without them it may not use whole vectors
@@ -226,10 +228,11 @@ def _divergence(windows, emb_dim, lag, min_tsep, steps):
 
 
 @njit(parallel=True)
-def _exponents(series, starts, window, emb_dim, lag, min_tsep, steps, factor):
+def _double_exponents(series, starts, window, emb_dim, lag, min_tsep, steps, factor, static, share):
     """LE = S(1) - S(0) of every column of `series` in the window behind every start; float64 (starts, columns).
 
-    Row numbers wrap around, so that `series` may be a ring. factor: 10**decimals to round to, or 0.
+    Row numbers wrap around, so that `series` may be a ring. factor: 10**decimals to round to, or 0. Below the range
+    `static`, or the `share` (1,) or (n_columns,) of its largest size, a window stands still.
     """
     n_rows, n_columns = series.shape
     n_ref = window - (emb_dim - 1) * lag - steps
@@ -246,7 +249,7 @@ def _exponents(series, starts, window, emb_dim, lag, min_tsep, steps, factor):
         for c in range(width):
             x = columns[c]
             low, high = _bounds(x)
-            if high - low < STATIC_RANGE:
+            if high - low < max(static, share[(first + c) % share.size] * max(high, -low)):
                 continue
             if factor:
                 for t in range(window):
@@ -263,6 +266,134 @@ def _exponents(series, starts, window, emb_dim, lag, min_tsep, steps, factor):
     return out
 
 
+@njit()
+def _add_squares(a, b, d):
+    for p in range(d.size):
+        gap = b[p] - a[p]
+        d[p] += gap * gap
+
+
+@njit()
+def _leave_out_zeros(d):
+    for p in range(d.size):
+        d[p] = d[p] if d[p] > np.float32(0) else np.float32(np.inf)
+
+
+@njit()
+def _take_nearer(d, ahead, least, after):
+    """Where d is nearer than `least`, it and what it grows to take their place. All is loaded first: whole vectors."""
+    for p in range(d.size):
+        distance, known, new, old = d[p], least[p], ahead[p], after[p]
+        nearer = distance < known
+        after[p] = new if nearer else old
+        least[p] = distance if nearer else known
+
+
+@njit()
+def _take_later(d, ahead, least, after):
+    """As `_take_nearer`, and where it is as near."""
+    for p in range(d.size):
+        distance, known, new, old = d[p], least[p], ahead[p], after[p]
+        nearer = distance <= known
+        after[p] = new if nearer else old
+        least[p] = distance if nearer else known
+
+
+@njit()
+def _to_scale(x, low, high):
+    """Every lane of x (window, _LANES) by a power of two, which is exact, so that it spreads over 1 to 2."""
+    low[:], high[:] = x[0], x[0]
+    for row in x:
+        for c in range(_LANES):
+            low[c], high[c] = min(low[c], row[c]), max(high[c], row[c])
+    span = high - low
+    exponent = np.minimum(span.view(np.int32) >> 23, np.int32(253))
+    scale = ((np.int32(254) - exponent) << 23).astype(np.int32).view(np.float32)
+    for row in x:
+        for c in range(_LANES):
+            row[c] *= scale[c]
+
+
+@njit()
+def _split_logs(bits, mantissas, rest):
+    """float32 as bits: mantissas from 1 to 2, and in `rest` the exponent + 2**20; 1 and 0 where it is 0 or infinite."""
+    for p in range(bits.size):
+        counts = (bits[p] > 0) & (bits[p] < _INF32)
+        mantissas[p] = np.int32((bits[p] & _MANTISSA32) | _ONE32) if counts else np.int32(_ONE32)
+        rest[p] = np.int32((bits[p] >> 23) - 127 + (1 << 20)) if counts else np.int32(0)
+
+
+@njit()
+def _fold(front, back, front_rest, back_rest):
+    for p in range(front.size):
+        front[p] *= back[p]
+    for p in range(front.size):
+        front_rest[p] += back_rest[p]
+
+
+@njit()
+def _mean_logs(squares, mantissas, rest, out):
+    """As `_mean_log`, of every lane of float32 squares (n, _LANES), n up to 127: out (_LANES,)."""
+    _split_logs(squares.view(np.int32), mantissas.view(np.int32), rest)
+    n = squares.size // _LANES
+    while n > 1:
+        half = n // 2
+        keep, m = half * _LANES, n * _LANES
+        _fold(mantissas[:keep], mantissas[m - keep : m], rest[:keep], rest[m - keep : m])
+        n -= half
+    for c in range(_LANES):
+        count = (rest[c] + (1 << 19)) >> 20
+        total = np.log(mantissas[c]) + (rest[c] - (count << 20)) * np.log(2.0)
+        out[c] = 0.5 * total / count if count else np.nan
+
+
+@njit(parallel=True)
+def _lane_exponents(series, starts, window, emb_dim, lag, min_tsep, steps, least):
+    """LE of float32 `series` in single precision: all pairs of points of 32 weights at a time.
+
+    least (1,) or (n_columns,): the range, as a share of the largest size, below which a window stands still.
+    """
+    n_rows, n_columns = series.shape
+    n_ref, n_blocks = window - (emb_dim - 1) * lag - steps, (n_columns + _LANES - 1) // _LANES
+    out = np.zeros((starts.size, n_columns), np.float32)
+    for task in prange(starts.size * n_blocks):
+        start, first = starts[task // n_blocks], task % n_blocks * _LANES
+        width = min(_LANES, n_columns - first)
+        lanes, (low, high) = np.zeros((window, _LANES), np.float32), np.empty((2, _LANES), np.float32)
+        for t in range(window):
+            lanes[t, :width] = series[(start + t) % n_rows, first : first + width]
+        _to_scale(lanes, low, high)
+        x, size = lanes.ravel(), n_ref * _LANES
+        nearest, after = np.full(size, np.inf, np.float32), np.ones(size, np.float32)
+        space, rest = np.empty(size, np.float32), np.empty(size, np.int32)
+        for shift in range(min_tsep + 1, n_ref):  # a later point of equal distance counts, as in `_find_neighbours`
+            m = (n_ref - shift) * _LANES
+            d = np.zeros(m + _LANES, np.float32)
+            for k in range(0, emb_dim * lag, lag):
+                _add_squares(x[k * _LANES :], x[(k + shift) * _LANES :], d)
+            _leave_out_zeros(d)
+            _take_later(d[:m], d[_LANES:], nearest, after)
+            _take_nearer(d[:m], d[_LANES:], nearest[shift * _LANES :], after[shift * _LANES :])
+        S0, S1 = np.empty(_LANES), np.empty(_LANES)
+        _mean_logs(nearest, space, rest, S0)
+        _mean_logs(after, space, rest, S1)
+        for c in range(width):
+            span = high[c] - low[c]
+            if span > 0 and span >= least[(first + c) % least.size] * max(high[c], -low[c]):
+                out[task // n_blocks, first + c] = S1[c] - S0[c]
+    return out
+
+
+def _exponents(series, starts, choices, factor=0.0, share=None):
+    """LE (starts, columns) by the paper's threshold (share None) in double precision, or by one relative to size."""
+    if share is None:
+        return _double_exponents(series, starts, *choices, factor, STATIC_RANGE, np.zeros(1, np.float32))
+    with announced("exponents"):
+        if series.dtype == np.float32 and choices[0] <= _LONGEST:
+            return _lane_exponents(series, starts, *choices, share)
+        return _double_exponents(series, starts, *choices, factor, 0.0, share)
+
+
 def check_window(window, overlap=0.0, emb_dim=2, lag=1, min_tsep=0, steps=3):
     """Raise ValueError, naming the value and what is allowed, unless these choices can give an exponent."""
     check(overlap=overlap, emb_dim=emb_dim, lag=lag, min_tsep=min_tsep, steps=steps)
@@ -273,10 +404,10 @@ def check_window(window, overlap=0.0, emb_dim=2, lag=1, min_tsep=0, steps=3):
 
 
 def _kernel_choices(window, overlap, decimals=None, emb_dim=2, lag=1, min_tsep=0, steps=3):
-    """What `_exponents` takes behind its starts, checked."""
+    """What `_exponents` takes behind its starts, checked: the window's choices, and the factor."""
     check_window(window, overlap, emb_dim, lag, min_tsep, steps)
     check(decimals=decimals)
-    return window, emb_dim, lag, min_tsep, steps, 0.0 if decimals is None else 10.0**decimals
+    return (window, emb_dim, lag, min_tsep, steps), 0.0 if decimals is None else 10.0**decimals
 
 
 def stride(window, overlap):
@@ -334,19 +465,26 @@ class StreamingLyapunov:
     window, overlap : as in `windowed_lyapunov`
     decimals : int, optional; round the weights first, as the published code does when it hands them over in text files
     dtype : float32 or float64, in which the last window is kept; float32 loses nothing of weights that are float32
+    share : float32 array (1,) or (n_weights,), optional
+        A window stands still, LE 0, if its range is below this share of its largest size; None: below 1e-5. With it,
+        exponents are kept in `dtype`, and those of float32 and of windows up to 100 are in single precision: within
+        1e-6 of `windowed_lyapunov` but where two neighbours are equally near to seven digits.
     emb_dim, lag, min_tsep, steps : as in `divergence`
 
     Attributes: seen (int, iterates taken so far), n_windows and nbytes (int, whole windows so far, and memory held for
-    iterates and exponents).
+    iterates and exponents), ring ((window, n_weights) of dtype; iterate k is row k % window).
     """
 
-    def __init__(self, n_weights, window=200, overlap=0.1, *, decimals=None, dtype=np.float64, **divergence_kwargs):
+    def __init__(
+        self, n_weights, window=200, overlap=0.1, *, decimals=None, dtype=np.float64, share=None, **divergence_kwargs
+    ):
         check(n_weights=n_weights)
-        self._choices = _kernel_choices(window, overlap, decimals, **divergence_kwargs)
+        self._choices = *_kernel_choices(window, overlap, decimals, **divergence_kwargs), share
         if np.dtype(dtype) not in (np.float32, np.float64):
             raise ValueError(f"dtype={dtype!r} is not allowed; give float32 or float64")
         self.window, self.stride = window, stride(window, overlap)
         self._ring = np.zeros((window, n_weights), dtype)
+        self._kept = np.float64 if share is None else dtype
         self.seen = 0
         self._exponents = []
 
@@ -370,15 +508,19 @@ class StreamingLyapunov:
             slot = self.seen % self.window
             n = min(len(weights), to_end, self.window - slot)
             self._ring[slot : slot + n] = weights[:n]
-            self.seen += n
             weights = weights[n:]
-            self._complete()
+            self.advance(n)
+
+    def advance(self, n=1):
+        """Take n iterates that are in the ring already, as finite numbers and not beyond the end of a window."""
+        self.seen += n
+        self._complete()
 
     def _complete(self):
         """Exponents of a window that has just ended, unless they are there: Ctrl-C may have come before they were."""
         if len(self._exponents) < self.n_windows:
             start = np.array([self.seen % self.window])
-            self._exponents.append(_exponents(self._ring, start, *self._choices)[0])
+            self._exponents.append(_exponents(self._ring, start, *self._choices)[0].astype(self._kept, copy=False))
 
     def to_window_end(self):
         """How many more iterates complete the next window."""
@@ -386,26 +528,41 @@ class StreamingLyapunov:
             return self.window - self.seen
         return self.stride - (self.seen - self.window) % self.stride
 
-    def result(self):
-        """Exponents of all whole windows so far, float64 (n_windows, n_weights), in nats per iterate."""
+    def result(self, part=slice(None)):
+        """Exponents of all whole windows so far, float64 (n_windows, n_weights), in nats per iterate; or of a part."""
         self._complete()
-        return np.array(self._exponents).reshape(-1, self._ring.shape[1])
+        exponents = np.array([e[part] for e in self._exponents], np.float64)
+        return exponents.reshape(len(self._exponents), len(range(*part.indices(self._ring.shape[1]))))
+
+    def _live(self):
+        """Rows of the ring that a window to come still needs."""
+        return (
+            np.arange(min(self.seen, max(self.n_windows * self.stride, self.seen - self.window)), self.seen)
+            % self.window
+        )
 
     def state_dict(self):
-        """Copies of all that was taken so far: {"ring": (window, n_weights), "seen": int, "exponents": as `result`}."""
-        return {"ring": self._ring.copy(), "seen": self.seen, "exponents": self.result()}
+        """Copies of all that is still needed: {"ring": (n_rows, n_weights), "seen": int, "exponents": a row a window}."""
+        self._complete()
+        exponents = np.array(self._exponents, self._kept).reshape(-1, self._ring.shape[1])
+        return {"ring": self._ring[self._live()], "seen": self.seen, "exponents": exponents}
 
     def load_state_dict(self, state):
         """Go on from what `state_dict` gave; every later number is the same, bit for bit.
 
         Raises ValueError if the state is of another window, number of weights or dtype.
         """
-        ring = state["ring"]
-        if (ring.shape, ring.dtype) != (self._ring.shape, self._ring.dtype):
-            own = self._ring
-            raise ValueError(f"the state's ring is {ring.dtype} {ring.shape}; allowed: {own.dtype} {own.shape}")
-        self._ring[:] = ring
-        self.seen, self._exponents = state["seen"], list(np.array(state["exponents"]))
+        ring, own, before = state["ring"], self._ring, self.seen
+        self.seen = state["seen"]
+        live = self._live()
+        if ring.shape == own.shape:  # all rows, as they once were saved
+            ring = ring[live]
+        if (ring.shape, ring.dtype) != ((len(live), own.shape[1]), own.dtype):
+            self.seen = before
+            allowed = f"{own.dtype} {(len(live), own.shape[1])}"
+            raise ValueError(f"the state's ring is {ring.dtype} {ring.shape}; allowed: {allowed}")
+        own[live] = ring
+        self._exponents = list(np.array(state["exponents"], self._kept))
 
 
 def windowed_lyapunov(trajectory, window=200, overlap=0.1, **divergence_kwargs):

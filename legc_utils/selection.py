@@ -3,6 +3,7 @@
 Masks are bool with True = keep, flat, in the order of `training`: W1 row by row, then W2, ….
 """
 
+import warnings
 from dataclasses import dataclass
 
 import numpy as np
@@ -39,6 +40,13 @@ def legc_mask(pvalues, alpha=0.05, rule="noncausal", correction=None):
     if p.size:
         causal[tested] = p < alpha if correction is None else multipletests(p, alpha, correction)[0]
     return causal if rule == "noncausal" else ~causal
+
+
+def warn_if_one_sided(keep, what="the mask"):
+    """Warn if a mask, bool array or tensor with True = keep, keeps everything or nothing. Returns it."""
+    if bool(keep.all()) or not bool(keep.any()):
+        warnings.warn(f"{what} keeps {'everything' if bool(keep.all()) else 'nothing'}", stacklevel=3)
+    return keep
 
 
 def horizon(split, protocol, variant="FT"):
