@@ -192,11 +192,6 @@ def _by_statsmodels(target, series, lag, test):
             return np.nan
 
 
-def is_flat(target):
-    """Whether a target (T,) leaves nothing to predict: constant, or constant from the second value on."""
-    return len(target) < 3 or np.ptp(target[1:]) == 0
-
-
 def granger_pvalues(target, series, max_lag=14, test="ssr_chi2test", exact=True):
     """p-values of "series does not help to predict target", for every series and lag.
 
@@ -386,7 +381,8 @@ def _adf_columns(x, lags):
 def protocol_pvalues(target, series, protocol, max_lag, exact=True):
     """p-values as a protocol wants them, ready for `selection.legc_mask`.
 
-    target (n_windows,), series (n_windows, n_series), exact as in `granger_pvalues`. `lag_choice` "min" keeps all lags, "bic" one row.
+    target (n_windows,), series (n_windows, n_series), exact as in `granger_pvalues`. `lag_choice` "min" keeps all lags,
+    "bic" one row.
     With `difference`, every series with a unit root is differenced, and so is the target; that costs one window.
     Raises ValueError if too few windows are left for max_lag.
     """

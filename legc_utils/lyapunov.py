@@ -542,7 +542,7 @@ class StreamingLyapunov:
         )
 
     def state_dict(self):
-        """Copies of all that is still needed: {"ring": (n_rows, n_weights), "seen": int, "exponents": a row a window}."""
+        """Copies of what is still needed: {"ring": (n_rows, n_weights), "seen": int, "exponents": a row a window}."""
         self._complete()
         exponents = np.array(self._exponents, self._kept).reshape(-1, self._ring.shape[1])
         return {"ring": self._ring[self._live()], "seen": self.seen, "exponents": exponents}

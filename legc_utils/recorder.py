@@ -21,6 +21,7 @@ from legc_utils.compiling import announced
 from legc_utils.protocols import check, check_finite
 
 DEFAULT_SAMPLE, MANY = 100_000, 1_000_000  # weights that are followed of a model with more than so many
+_ONE_LAG = dict(lag_choice="bic", test="ssr_ftest", max_lag=5, partial_max_lag=5)  # the F test has its level at any lag
 _STILL = 2  # units in the last place of its type that a weight must move in a window, or it stands still
 _BLOCK, _ON_DEVICE = 2**14, 2**28  # weights tested at a time; bytes of rows that are collected on an accelerator
 _WRAPPERS = {
@@ -51,7 +52,7 @@ def _public(module, own):
 def named_parameters(model):
     """Name -> (module, name in it, parameter), each parameter once, by the name that it has in the bare model.
 
-    A pruned or parametrised parameter goes by its public name, wrappers (DataParallel, compile and the like) add nothing.
+    A pruned or parametrised parameter goes by its public name; wrappers (DataParallel, compile) add nothing to it.
     Of several tensors behind a parametrisation the largest is meant; others keep their own names.
     """
     found = {}
@@ -157,7 +158,7 @@ def _undisturbed(model, devices):
     """The model in evaluation mode; its modes, buffers and all random numbers are put back afterwards."""
     modes = [(module, module.training) for module in model.modules()]
     buffers = [(buffer, buffer.clone(), buffer._version) for buffer in model.buffers() if not buffer.is_meta]
-    python, old = random.getstate(), np.random.get_state()
+    python, old = random.getstate(), np.random.get_state()  # noqa: NPY002
     cuda = [d for d in devices if d.type == "cuda"]
     try:
         with torch.random.fork_rng(devices=cuda):
@@ -165,7 +166,7 @@ def _undisturbed(model, devices):
             yield
     finally:
         random.setstate(python)
-        np.random.set_state(old)
+        np.random.set_state(old)  # noqa: NPY002
         for module, mode in modes:
             module.training = mode
         for buffer, before, version in buffers:
@@ -205,8 +206,9 @@ class LEGCRecorder:
         "PT" follows the divergence for the protocol's partial_steps iterates and tests up to its partial_max_lag, as
         suits short windows; "FT" for `steps` and up to `max_lag`.
     max_lag : int, optional
-        Largest lag of the test: the more, the more of nothing but noise is kept (`noise_share`). None: one lag, which
-        BIC chooses by the errors alone; with a protocol its own, or the largest that the windows allow.
+        Largest lag of the test: the more, the more of nothing but noise is kept (`noise_share`). None: one lag of up to
+        five, which BIC chooses by the errors alone, and an F test, so that the level is kept of noise; with a protocol
+        its own, or the largest that the windows allow.
     seed : int, of the sample
     on_error : str, "raise" what `error` raises, or "skip": leave a gap, which `pvalues` leaves out, with a warning.
         Everything else is recorded either way.
@@ -223,7 +225,7 @@ class LEGCRecorder:
         n_steps=None, protocol=None, variant="PT", max_lag=None, seed=0, on_error="raise",
     ):  # fmt: skip
         own = protocol is None
-        changes = dict(decimals=None, p_decimals=None) | ({"lag_choice": "bic"} if max_lag is None else {})
+        changes = dict(decimals=None, p_decimals=None) | (_ONE_LAG if max_lag is None else {})
         p = protocols.get(**changes) if own else protocols.get(protocol)
         _, _, steps, self._default_lag, _ = p.of(variant)
         lyapunov.check_window(window, overlap, steps=steps, **p.embedding)
@@ -315,7 +317,7 @@ class LEGCRecorder:
         elif sample is None and self.n_all > MANY:
             most = _cap(sizes, DEFAULT_SAMPLE)
             warnings.warn(
-                f"of {self.n_all:,} weights only a sample is followed, up to {most:,} of a parameter; the others have no "
+                f"of {self.n_all:,} weights a sample is followed, up to {most:,} of a parameter; the others have no "
                 'p-value and are kept; sample="all" or max_bytes follows more', stacklevel=4,
             )  # fmt: skip
         return most
@@ -385,6 +387,7 @@ class LEGCRecorder:
 
     @torch.no_grad()
     def _take(self):
+        self._in_own_threads(self._stream._complete)  # an interrupt may have come before a window's exponents
         row, parameters = self._row, self._parameters()
         for name, p, shape, taken, part in zip(self.names, parameters, self._shapes, self._taken, self._parts):
             value = None if p is None else local(p)
@@ -542,7 +545,8 @@ class LEGCRecorder:
                 p[first : first + self._block] = torch.from_numpy(self._test(target, series))
         tested = p[~p.isnan()].numpy()
         if not len(tested):
-            why = "the error is flat" if granger.is_flat(target) else "none of the weights moves enough"
+            flat = np.isnan(self._noise_pvalues(target)).all()
+            why = "the error is flat, constant after a while at the latest" if flat else "none of them moves enough"
             warnings.warn(f"no weight has a test, and so all are kept: {why}", stacklevel=2)
         elif self._own:
             selection.warn_if_one_sided(selection.legc_mask(tested, self.protocol.alpha), "the p-values' mask")
@@ -558,8 +562,10 @@ class LEGCRecorder:
         The noise is independent of the errors, so that a mask that keeps no more has found nothing. Always the same.
         """
         error, has = self._target(error)
-        noise = np.random.default_rng(0).standard_normal((has.sum(), 1000))
-        return float(selection.legc_mask(self._test(error[has], noise), alpha, rule, correction).mean())
+        return float(selection.legc_mask(self._noise_pvalues(error[has]), alpha, rule, correction).mean())
+
+    def _noise_pvalues(self, target):
+        return self._test(target, np.random.default_rng(0).standard_normal((len(target), 1000)))
 
     def summary(self, error=None):
         """What was followed, what was not tested and why, and what noise would keep: str, a line each."""
