@@ -78,6 +78,7 @@ def main(arguments=None):
     save("limits", shares)
     save("stages", stages)
     save("recorder", recorder.resnet(options.quick))
+    save("recorder_networks", recorder.by_network(options.quick))
     save("recorder_sizes", recorder.by_size(options.quick))
     save("constants", recorder.constants(options.quick))
     save("first_call", limits.first_calls(options.quick))

@@ -2,6 +2,7 @@
 
 import time
 import tracemalloc
+import warnings
 from contextlib import contextmanager
 
 import numba
@@ -68,6 +69,98 @@ def resnet(quick=False):
     )])  # fmt: skip
 
 
+class _Block(torch.nn.Module):
+    """Two convolutions and a way past them (He et al. 2016)."""
+
+    def __init__(self, width, out, stride):
+        super().__init__()
+        convolution = lambda a, b, s: [torch.nn.Conv2d(a, b, 3, s, 1, bias=False), torch.nn.BatchNorm2d(b)]
+        self.body = torch.nn.Sequential(*convolution(width, out, stride), torch.nn.ReLU(), *convolution(out, out, 1))
+        past = [torch.nn.Conv2d(width, out, 1, stride, bias=False), torch.nn.BatchNorm2d(out)]
+        self.past = torch.nn.Sequential(*past) if width != out else torch.nn.Identity()
+
+    def forward(self, x):
+        return torch.relu(self.body(x) + self.past(x))
+
+
+def _resnet18():
+    """ResNet-18 on images of 64², 11 million weights."""
+    stem = (
+        torch.nn.Conv2d(3, 64, 7, 2, 3, bias=False),
+        torch.nn.BatchNorm2d(64),
+        torch.nn.ReLU(),
+        torch.nn.MaxPool2d(3, 2, 1),
+    )
+    sizes = zip((64, 64, 64, 128, 128, 256, 256, 512), (64, 64, 128, 128, 256, 256, 512, 512), (1, 1, 2, 1, 2, 1, 2, 1))
+    end = torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten(), torch.nn.Linear(512, 10)
+    return torch.nn.Sequential(*stem, *(_Block(*size) for size in sizes), *end), torch.randn(64, 3, 64, 64)
+
+
+class _Transformer(torch.nn.Module):
+    """An encoder on vectors, with a linear map before it and one behind; shapes of GPT-2 and of ViT-tiny."""
+
+    def __init__(self, n_in, width, heads, layers, n_out):
+        super().__init__()
+        layer = torch.nn.TransformerEncoderLayer(width, heads, 4 * width, 0.0, batch_first=True, norm_first=True)
+        self.before, self.behind = torch.nn.Linear(n_in, width), torch.nn.Linear(width, n_out)
+        self.layers = torch.nn.TransformerEncoder(layer, layers, enable_nested_tensor=False)
+
+    def forward(self, x):
+        return self.behind(self.layers(self.before(x)).mean(1))
+
+
+def _networks(quick):
+    mlp = torch.nn.Sequential(torch.nn.Linear(784, 1000), torch.nn.ReLU(), torch.nn.Linear(1000, 10))
+    found = {"MLP 784-1000-10": lambda: (mlp, torch.randn(128, 784))}
+    if not quick:
+        found |= {
+            "ResNet-18, 64²": _resnet18,
+            "GPT-2, 6 layers": lambda: (_Transformer(768, 768, 12, 6, 1000), torch.randn(8, 64, 768)),
+            "ViT-tiny, 64²": lambda: (_Transformer(192, 192, 3, 12, 10), torch.randn(64, 64, 192)),
+        }
+    return found
+
+
+@one_thread()
+def by_network(quick=False):
+    """What following costs networks that people train, by AdamW in windows of 50: a row a network and way to follow.
+
+    Columns: network, followed (all, or the default sample of a large model), weights, window; plain_ms and recorded_ms
+    a step, ratio. A step that only copies, in turn with one of training, and one that ends a window: medians.
+    """
+    rows = []
+    for name, make in _networks(quick).items():
+        torch.manual_seed(0)
+        model, x = make()
+        optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3)
+
+        def train():
+            optimizer.zero_grad()
+            model(x).square().mean().backward()
+            optimizer.step()
+
+        for sample in ("all", None):
+            with warnings.catch_warnings(action="ignore"):
+                recorder = LEGCRecorder(model, 50, sample=sample)
+            if sample is None and recorder.n_weights == recorder.n_all:
+                continue
+            train()
+            plain, copies, ends = [], [], []
+            while recorder.n_windows < 2:
+                before, turn = recorder.n_windows, recorder.seen % 50 in (*range(2, 8), 48, 49)
+                seconds = _seconds(train) if turn or not quick else 0
+                spent = _seconds(recorder.step)
+                (ends if recorder.n_windows > before else copies if turn else []).append(spent)
+                plain += [seconds] * bool(turn)
+            extra = np.median(copies) + (np.median(ends) - np.median(copies)) / lyapunov.stride(50, recorder.overlap)
+            rows.append(dict(
+                network=name, followed="all" if sample else "default sample", weights=recorder.n_weights, window=50,
+                plain_ms=1e3 * np.median(plain), recorded_ms=1e3 * (np.median(plain) + extra),
+                ratio=1 + extra / np.median(plain),
+            ))  # fmt: skip
+    return pd.DataFrame(rows)
+
+
 @one_thread()
 def by_size(quick=False):
     """What a step costs for 10⁵, 10⁶ and 10⁷ weights in windows of 20: one row a size.
@@ -79,7 +172,7 @@ def by_size(quick=False):
     for n in (10**3, 10**4) if quick else (10**5, 10**6, 10**7):
         layer = torch.nn.Linear(n // 100, 100, bias=False)
         layer.weight.grad = 0.01 * torch.randn_like(layer.weight)
-        optimizer, recorder = torch.optim.SGD(layer.parameters(), lr=0.1), LEGCRecorder(layer, window=20)
+        optimizer, recorder = torch.optim.SGD(layer.parameters(), lr=0.1), LEGCRecorder(layer, window=20, sample="all")
         spent = {True: [], False: [], "sgd": []}
         while recorder.n_windows < 3:
             before, seconds = recorder.n_windows, _seconds(recorder.step)

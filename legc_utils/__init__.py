@@ -9,6 +9,7 @@ import warnings
 warnings.filterwarnings("ignore", message="IProgress not found")  # of tqdm, which torch and pooch import
 _HOMES = {"LEGCRecorder": "recorder", "find_masks": "selection", "prune_parameters": "pruning"}
 __all__ = list(_HOMES)
+__version__ = "0.1.0"
 
 
 def __getattr__(name):

@@ -5,10 +5,12 @@ import re
 import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
 
+import legc_utils
 from legc_utils import datasets
 
 pytestmark = pytest.mark.whole
@@ -189,6 +191,30 @@ def test_no_step_takes_a_program_from_path_that_the_environment_has():
         steps = "\n".join(line for line in code.splitlines() if line.startswith(("\t", "    ")))
         assert not bare.findall(steps), name
         assert not re.findall(r"\$\(CURDIR\)|(?<![\"'])\$\$?PWD", steps), name
+
+
+def test_the_method_alone_pins_no_torch_and_brings_nothing_of_the_book():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert project["version"] == legc_utils.__version__
+    names = {re.match(r"[\w-]+", line)[0]: line for line in project["dependencies"]}
+    assert "==" not in "".join(names.values()) and re.fullmatch(r"torch>=\d\.\d", names["torch"])
+    imported = set()
+    for file in (ROOT / "legc_utils").glob("*.py"):
+        for line in file.read_text().splitlines():
+            imported |= set(re.findall(r"^\s*(?:import|from) (\w+)(?=[\w.]*(?: import| as|$))", line))
+    own = {"scikit-learn": "sklearn"}
+    assert {own.get(name, name) for name in names} - {"sklearn"} <= imported
+    assert imported & {"shap", "codecarbon", "weightwatcher", "matplotlib", "seaborn", "mlxtend", "powerlaw"} == set()
+
+
+def test_the_lock_holds_every_package_that_is_asked_for():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    asked = project["dependencies"] + sum(project["optional-dependencies"].values(), [])
+    plain = lambda name: re.sub(r"[-_.]+", "-", name).lower()
+    lock = {plain(line.split("==")[0]): line for line in (ROOT / "requirements.txt").read_text().splitlines()}
+    for line in asked:
+        assert plain(re.match(r"[\w.-]+", line)[0]) in lock, line
+    assert not any("+cpu" in line for line in lock.values())
 
 
 def clone(folder, **settings):

@@ -417,7 +417,9 @@ def test_an_error_that_fails_once_leaves_a_gap_and_nothing_else(how):
     train(model, optimizer, 150)
 
     model, optimizer = setting()
-    recorder = LEGCRecorder(model, **WINDOW, max_lag=2, protocol="published", error=fails(how, 3, model)).attach(optimizer)
+    recorder = LEGCRecorder(model, **WINDOW, max_lag=2, protocol="published", error=fails(how, 3, model)).attach(
+        optimizer
+    )
     train(model, optimizer, 26)  # iterate 27 ends the third window
     raised, said = (
         (how, None) if isinstance(how, type) else (ValueError, r"error\(\) is .* at iterate 27; allowed: a finite")
