@@ -128,30 +128,30 @@ def by_network(quick=False):
     Columns: network, followed (all, or the default sample of a large model), weights, window; plain_ms and recorded_ms
     a step, ratio. A step that only copies, in turn with one of training, and one that ends a window: medians.
     """
+
+    def train(model, x, optimizer):
+        optimizer.zero_grad()
+        model(x).square().mean().backward()
+        optimizer.step()
+
     rows = []
     for name, make in _networks(quick).items():
         torch.manual_seed(0)
         model, x = make()
         optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3)
-
-        def train():
-            optimizer.zero_grad()
-            model(x).square().mean().backward()
-            optimizer.step()
-
+        train(model, x, optimizer)
         for sample in ("all", None):
             with warnings.catch_warnings(action="ignore"):
                 recorder = LEGCRecorder(model, 50, sample=sample)
             if sample is None and recorder.n_weights == recorder.n_all:
                 continue
-            train()
             plain, copies, ends = [], [], []
-            while recorder.n_windows < 2:
-                before, turn = recorder.n_windows, recorder.seen % 50 in (*range(2, 8), 48, 49)
-                seconds = _seconds(train) if turn or not quick else 0
+            while recorder.n_windows < 2:  # what an exponent takes in such windows does not depend on the numbers
+                before = recorder.n_windows
+                if turn := recorder.seen % 50 in (*range(3, 8), 48, 49):
+                    plain.append(_seconds(lambda: train(model, x, optimizer)))  # noqa: B023
                 spent = _seconds(recorder.step)
                 (ends if recorder.n_windows > before else copies if turn else []).append(spent)
-                plain += [seconds] * bool(turn)
             extra = np.median(copies) + (np.median(ends) - np.median(copies)) / lyapunov.stride(50, recorder.overlap)
             rows.append(dict(
                 network=name, followed="all" if sample else "default sample", weights=recorder.n_weights, window=50,

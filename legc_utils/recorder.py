@@ -157,7 +157,7 @@ def _stratified(shape, size, rng):
 def _undisturbed(model, devices):
     """The model in evaluation mode; its modes, buffers and all random numbers are put back afterwards."""
     modes = [(module, module.training) for module in model.modules()]
-    buffers = [(buffer, buffer.clone(), buffer._version) for buffer in model.buffers() if not buffer.is_meta]
+    buffers = [(buffer, buffer.clone()) for buffer in model.buffers() if not buffer.is_meta]
     python, old = random.getstate(), np.random.get_state()  # noqa: NPY002
     cuda = [d for d in devices if d.type == "cuda"]
     try:
@@ -169,8 +169,8 @@ def _undisturbed(model, devices):
         np.random.set_state(old)  # noqa: NPY002
         for module, mode in modes:
             module.training = mode
-        for buffer, before, version in buffers:
-            if buffer._version != version:
+        for buffer, before in buffers:
+            if not torch.equal(buffer, before):  # batch norm does not count its changes as versions
                 buffer.copy_(before)
 
 

@@ -1,4 +1,4 @@
-"""Callbacks for the usual training loops, in the form that a user copies: the recorder sees every step, and only those."""
+"""Callbacks for the usual training loops, in the form that a user copies: every step is seen, and only those."""
 
 import sys
 
