@@ -1,6 +1,7 @@
 """Callbacks for the usual training loops, in the form that a user copies: every step is seen, and only those."""
 
 import sys
+from importlib import import_module
 
 import pytest
 import torch
@@ -28,7 +29,7 @@ def check(recorder, model):
 def torchvision():
     """Importable also where it was built for another torch: transformers and Lightning import it, nothing calls it."""
     try:
-        import torchvision
+        import_module("torchvision")
     except ImportError:
         pass
     except RuntimeError:
@@ -37,7 +38,7 @@ def torchvision():
             missing.define(f"{name}(Tensor boxes, Tensor scores, float threshold) -> Tensor")
         for name in [name for name in sys.modules if name.startswith("torchvision")]:
             del sys.modules[name]
-        import torchvision
+        import_module("torchvision")
 
         yield missing
         return
