@@ -66,7 +66,7 @@ class _ByPvalues(prune.BasePruningMethod):
     @staticmethod
     def _scores(module, name, pvalues):
         """p-values in the shape and on the device of the weight; several lags are reduced to the smallest."""
-        known = [n for n, (owner, *_) in named_parameters(module).items() if owner is module]
+        known = [own for owner, own, _ in named_parameters(module).values() if owner is module]
         if name not in known:
             allowed = f"{', '.join(known) or 'none'}; what a parametrisation computes is pruned in its original"
             raise ValueError(f"{name!r} is no parameter of {type(module).__name__}; allowed: {allowed}")
