@@ -3,39 +3,43 @@
 What they need beside is here to import as well: the rule (`selection`) and the recorder of p-values (`recorder`).
 """
 
+import warnings
+from fnmatch import fnmatchcase
+
 import numpy as np
 import torch
 from scipy import stats
 from torch.nn.utils import prune
 
+from legc_utils import masks, shrinking, units
+from legc_utils.masks import apply_masks as apply_masks
+from legc_utils.masks import finalize as finalize
+from legc_utils.masks import follow_forward as follow_forward
+from legc_utils.masks import save_masks as save_masks
 from legc_utils.protocols import CHOICES, check, is_number, is_whole, numbers
 from legc_utils.recorder import LEGCRecorder as LEGCRecorder
 from legc_utils.recorder import named_parameters
 from legc_utils.selection import find_masks as find_masks
 from legc_utils.selection import legc_mask
+from legc_utils.shrinking import shrink as shrink
+from legc_utils.units import attention_heads as attention_heads
 
 COMBINE = CHOICES["combine"]
 
 
-class _Copyable:
-    """A forward hook by which a module can be deep-copied although gradients flow through its pruned weight.
+def _check_amount(amount):
+    if not (amount is None or is_whole(amount, 0) or (is_number(amount) and 0 <= amount <= 1)):
+        raise ValueError(f"amount={amount!r} is not allowed; give None, a whole number, or a share from 0 to 1")
 
-    torch refuses to copy a tensor that is a result, and so any model in which a weight is pruned, until the pruning is
-    made permanent. A module's hooks are copied before its tensors: this one has the copy take the weight's values.
-    """
 
-    def __init__(self, name):
-        self.name, self.weight = name, None
-
-    def __call__(self, module, inputs=None, output=None):
-        if type(getattr(module, self.name)) is torch.Tensor:  # not the stand-in that torch.export traces with
-            self.weight = getattr(module, self.name)
-
-    def __deepcopy__(self, memo):
-        twin = _Copyable(self.name)
-        if self.weight is not None:
-            twin.weight = memo[id(self.weight)] = self.weight.detach().clone()
-        return twin
+def _spare(p, left, amount, rule, most=None):
+    """Which of flat `p` to keep: all but `amount` of what is `left`, the weakest evidence first, no test last."""
+    present = np.flatnonzero(left)
+    n = amount if is_whole(amount) else round(amount * len(present))
+    weakest = np.nan_to_num(p[present] if rule == "noncausal" else -p[present], nan=-np.inf)
+    keep = np.ones(len(p), bool)
+    keep[present[np.argsort(-weakest, kind="stable")[: n if most is None else min(n, most)]]] = False
+    return keep
 
 
 class _ByPvalues(prune.BasePruningMethod):
@@ -46,22 +50,20 @@ class _ByPvalues(prune.BasePruningMethod):
         cls(*choices)
         legc_mask(scores.cpu().numpy().ravel())  # p-values only; torch would drop earlier prunings first
         method = super().apply(module, name, *choices, importance_scores=scores)
-        mask, weight = getattr(module, f"{name}_mask"), getattr(module, name)
-        setattr(module, f"{name}_mask", mask.to(weight.dtype))  # stacked, it comes in that of the scores
-        module._forward_hooks.setdefault(f"copy {name}", _Copyable(name))(module)
+        masks.cover(module, name)
         return method
 
     def compute_mask(self, t, default_mask):
         """`default_mask` without what the p-values `t` (same shape) condemn."""
+        if t.requires_grad:
+            allowed = "importance_scores with the p-values of every (module, name)"
+            raise ValueError(f"the scores hold weights, which are no p-values; allowed: {allowed}")
         if t.numel() == 0:  # earlier prunings left nothing
             return default_mask
-        keep = self._keep(t.detach().double().cpu().numpy(), (default_mask != 0).cpu().numpy())
+        p = t.detach().double().cpu().numpy()
+        legc_mask(p.ravel())  # or they are no p-values
+        keep = self._keep(p, (default_mask != 0).cpu().numpy())
         return default_mask * torch.as_tensor(keep, dtype=default_mask.dtype, device=default_mask.device)
-
-    def remove(self, module):
-        """Make the pruning permanent; called by `torch.nn.utils.prune.remove`."""
-        super().remove(module)
-        module._forward_hooks.pop(f"copy {self._tensor_name}", None)
 
     @staticmethod
     def _scores(module, name, pvalues):
@@ -88,35 +90,39 @@ class LEGCUnstructured(_ByPvalues):
     With `torch.nn.utils.prune.global_unstructured`, pass the p-values as `importance_scores`.
 
     alpha, rule, correction : as in `legc_mask`
+    amount : int or float, optional
+        How many weights to prune, or which share of those that are left, whatever alpha: the ones with the weakest
+        evidence, those without a test last, of equals the first. None: those that `alpha` and `rule` condemn.
     """
 
     PRUNING_TYPE = "unstructured"
 
-    def __init__(self, alpha=0.05, rule="noncausal", correction=None):
+    def __init__(self, alpha=0.05, rule="noncausal", correction=None, amount=None):
         check(alpha=alpha, rule=rule, correction=correction)
-        self.alpha, self.rule, self.correction = alpha, rule, correction
+        _check_amount(amount)
+        self.alpha, self.rule, self.correction, self.amount = alpha, rule, correction, amount
 
     def _keep(self, p, left):
-        return legc_mask(p.ravel(), self.alpha, self.rule, self.correction).reshape(p.shape)
+        if self.amount is None:
+            return legc_mask(p.ravel(), self.alpha, self.rule, self.correction).reshape(p.shape)
+        if is_whole(self.amount) and self.amount > left.sum():
+            raise ValueError(f"amount={self.amount} is not allowed; {left.sum()} weights are left")
+        return _spare(p.ravel(), left.ravel(), self.amount, self.rule).reshape(p.shape)
 
     @classmethod
-    def apply(cls, module, name, pvalues, alpha=0.05, rule="noncausal", correction=None):
+    def apply(cls, module, name, pvalues, alpha=0.05, rule="noncausal", correction=None, amount=None):
         """Prune `module.<name>` by p-values of its shape, flat, or (max_lag, n_weights); returns the method.
 
         Raises ValueError, and leaves the module as it was, if the p-values do not fit or a choice is unknown.
         """
-        return cls._apply(module, name, cls._scores(module, name, pvalues), alpha, rule, correction)
-
-
-def _units(groups, size):
-    groups = np.asarray(groups)
-    if groups.shape != (size,) or groups.dtype.kind not in "iu" or (groups < 0).any():
-        raise ValueError(f"groups={groups.tolist()!r} is not allowed; give {size} whole numbers from 0 on")
-    return groups
+        scores = cls._scores(module, name, pvalues)
+        if is_whole(amount):
+            cls(amount=amount)._keep(np.empty(scores.shape), masks.left(module, name))
+        return cls._apply(module, name, scores, alpha, rule, correction, amount)
 
 
 def combine_pvalues(pvalues, groups, combine="stouffer"):
-    """One p-value a unit, from those of its weights (scipy.stats.combine_pvalues).
+    """One p-value a unit, from those of its weights (scipy.stats.combine_pvalues), in linear time.
 
     pvalues : float array (n,), of weights; NaN (not followed, or no test) is left out
     groups : int array (n,); the unit of each weight, 0, 1, …
@@ -129,12 +135,16 @@ def combine_pvalues(pvalues, groups, combine="stouffer"):
     check(combine=combine)
     p = numbers(pvalues=pvalues).ravel()
     legc_mask(p)  # or they are no p-values
-    groups = _units(groups, p.size)
-    p = p.clip(1e-12, 1 - 1e-12)  # rounded to 0 or 1, one weight would outvote all others
-    units = np.full(groups.max() + 1, np.nan)
-    for unit in np.unique(groups[~np.isnan(p)]):
-        units[unit] = stats.combine_pvalues(p[(groups == unit) & ~np.isnan(p)], method=combine).pvalue
-    return units
+    groups = units.numbered(groups, p.size)
+    found, tested = np.full(groups.max() + 1, np.nan), ~np.isnan(p)
+    order = np.argsort(groups[tested], kind="stable")
+    p = p[tested][order].clip(1e-12, 1 - 1e-12)  # rounded to 0 or 1, one weight would outvote all others
+    counts = np.bincount(groups[tested], minlength=len(found))
+    ends = np.cumsum(counts)
+    for n in np.unique(counts[counts > 0]):  # units of as many weights at once
+        rows = p[ends[counts == n, None] - np.arange(n, 0, -1)]
+        found[counts == n] = stats.combine_pvalues(rows, method=combine, axis=1).pvalue
+    return found
 
 
 class LEGCStructured(_ByPvalues):
@@ -142,8 +152,8 @@ class LEGCStructured(_ByPvalues):
 
     dim : int, the dimension that counts units: 0 for neurons and filters, 1 for inputs and input channels
     amount : int or float, optional
-        How many units to prune, or which share of those that are left: the ones with the weakest evidence. None: those
-        that `alpha` and `rule` condemn.
+        How many units to prune, or which share of those that are left: the ones with the weakest evidence. A share
+        below 1 leaves one at least. None: those that `alpha` and `rule` condemn.
     alpha, rule : as in `legc_mask`, of a unit's combined p-value
     combine : str, as in `combine_pvalues`
     groups : int array (size of dim,), optional
@@ -157,41 +167,42 @@ class LEGCStructured(_ByPvalues):
 
     def __init__(self, dim=0, amount=None, alpha=0.05, rule="noncausal", combine="stouffer", groups=None):
         check(alpha=alpha, rule=rule, combine=combine)
-        if not (amount is None or is_whole(amount, 0) or (is_number(amount) and 0 <= amount <= 1)):
-            raise ValueError(f"amount={amount!r} is not allowed; give None, a whole number, or a share from 0 to 1")
+        _check_amount(amount)
         self.dim, self.amount, self.alpha, self.rule = dim, amount, alpha, rule
         self.combine, self.groups = combine, None if groups is None else np.asarray(groups)
 
     def _keep(self, p, left):
         dim = range(p.ndim)[self.dim]
         member = np.arange(p.shape[dim]) if self.groups is None else self.groups
-        groups = np.broadcast_to(np.expand_dims(member, [k for k in range(p.ndim) if k != dim]), p.shape)
-        present = np.unique(groups[left])
-        p = combine_pvalues(np.where(left, p, np.nan).ravel(), groups.ravel(), self.combine)
-        keep = np.ones(len(p), bool)
+        groups = np.broadcast_to(units.along(member, dim, p.ndim), p.shape)
+        return self._choose(p.ravel(), groups.ravel(), left.ravel())[groups]
+
+    def _choose(self, p, groups, left):
+        """Which units to keep: bool (n_units,). All flat: p-values, the unit of each, and what is left of them."""
+        present = np.bincount(groups[left], minlength=groups.max() + 1) > 0
+        p = combine_pvalues(np.where(left, p, np.nan), groups, self.combine)
         if self.amount is None:
-            keep = legc_mask(p, self.alpha, self.rule)
-        else:
-            n = self.amount if isinstance(self.amount, int | np.integer) else round(self.amount * len(present))
-            weakest = np.nan_to_num(p[present] if self.rule == "noncausal" else -p[present], nan=-np.inf)
-            keep[present[np.argsort(-weakest, kind="stable")[: min(n, len(present))]]] = False
-        return keep[groups]
+            return legc_mask(p, self.alpha, self.rule)
+        whole = is_whole(self.amount, 0) or self.amount == 1
+        return _spare(p, present, self.amount, self.rule, None if whole else max(present.sum() - 1, 0))
 
     @classmethod
     def apply(
-        cls, module, name, pvalues, dim=0, amount=None, alpha=0.05, rule="noncausal", combine="stouffer", groups=None
-    ):
+        cls, module, name, pvalues, dim="out", amount=None, alpha=0.05, rule="noncausal", combine="stouffer",
+        groups=None,
+    ):  # fmt: skip
         """Prune units of `module.<name>` by the p-values of its weights, as `LEGCUnstructured.apply` takes them.
 
-        Raises ValueError, and leaves the module as it was, if p-values, dim, amount or groups do not fit.
+        dim : as above, or "out": the dimension that counts outputs, 1 in transposed convolutions and layers (Conv1D of
+        transformers), else 0. Raises ValueError, and leaves the module as it was, if p-values, dim, amount or groups
+        do not fit.
         """
         scores = cls._scores(module, name, pvalues)
-        if not is_whole(dim, -scores.ndim, scores.ndim - 1):
-            raise ValueError(f"dim={dim!r} is not allowed; {name} has the dimensions 0 to {scores.ndim - 1}")
+        dim = units.output_dim(module, name, dim)
         size = scores.shape[dim]
-        groups = _units(range(size) if groups is None else groups, size)
+        groups = units.numbered(range(size) if groups is None else groups, size)
         n_units = len(np.unique(groups))
-        if isinstance(amount, int | np.integer) and amount > n_units:
+        if is_whole(amount) and amount > n_units:
             raise ValueError(f"amount={amount} is not allowed; {name} has {n_units} units along dimension {dim}")
         mask = getattr(module, f"{name}_mask", None)
         if mask is not None:  # torch hands over only what earlier prunings left of the dimension
@@ -199,59 +210,98 @@ class LEGCStructured(_ByPvalues):
         return cls._apply(module, name, scores, dim, amount, alpha, rule, combine, groups)
 
 
-def attention_heads(n_heads, width, projections=1):
-    """`groups` for `LEGCStructured`: the head to which each index of an attention projection belongs.
-
-    width : int, the size of the embedding. projections : int, how many projections lie on top of each other, 3 in the
-    in_proj_weight of torch.nn.MultiheadAttention. With dim=0 for queries, keys and values, dim=1 for the output.
-
-    Returns int (projections · width,). Raises ValueError unless n_heads divides width.
-    """
-    check(n_heads=n_heads, width=width, projections=projections)
-    if width % n_heads:
-        raise ValueError(f"n_heads={n_heads!r} is not allowed; give a divisor of width={width}")
-    return np.tile(np.repeat(np.arange(n_heads), width // n_heads), projections)
-
-
-def follow_forward(parent, module):
-    """Mask a pruned module's weights whenever `parent` runs, for a parent that reads them without calling the module.
-
-    torch.nn.MultiheadAttention does so with its `out_proj`: pruned by whatever method, its mask would stay behind while
-    training goes on. Returns the handle of the hook; remove it together with the pruning.
-    """
-
-    def mask(_parent, _inputs):
-        for hook in (*module._forward_pre_hooks.values(), *module._forward_hooks.values()):
-            if isinstance(hook, prune.BasePruningMethod | _Copyable):
-                hook(module, None)
-
-    return parent.register_forward_pre_hook(mask)
-
-
-def prune_parameters(model, pvalues, method=LEGCUnstructured, **options):
+def prune_parameters(
+    model, pvalues=None, method=LEGCUnstructured, *, amount=None, scope=None, exclude=(), importance_scores=None,
+    biases=True, example_inputs=None, **options,
+):  # fmt: skip
     """Prune every named parameter of a model by its p-values, as `LEGCRecorder.pvalues` gives them.
 
     model : torch.nn.Module
     pvalues : dict of name -> p-values of the parameter's shape
     method : LEGCUnstructured or LEGCStructured
+    amount : int or float, optional; as in the method: how many weights or units, or which share of those that are left
+    scope : str, optional
+        "global": the amount counts the weights of all parameters together, the default of LEGCUnstructured. "layer":
+        of each by itself, as LEGCStructured always counts.
+    exclude : str or list of str; names or patterns ("*.head.weight") of parameters to leave out
+    importance_scores : dict of name -> scores of the parameter's shape, optional
+        Instead of p-values: the least go. Needs an amount.
+    biases : bool; with LEGCStructured, biases of pruned units go as well, and weight and bias of a batch norm after it
+    example_inputs : tensor, tuple or dict, optional
+        With LEGCStructured: what belongs together is traced with these inputs (`shrinking.units`), and units go with
+        all that computes and uses them, so that `shrinking.shrink` can cut them out. Others stay.
     **options
-        Of the method's `apply`. A correction counts the weights of each parameter by itself; for all of them together
-        use torch.nn.utils.prune.global_unstructured.
+        Of the method's `apply`. A correction counts the weights of each parameter by itself.
+
+    With LEGCStructured, unless `dim` or `groups` say otherwise, units are outputs, and in an attention heads: queries,
+    keys, values and output together. Tied parameters are masked together. Modules that read a weight without calling
+    its module, as attention does, read it masked. Warns if the masks keep everything, or nothing of a parameter.
 
     Returns dict of name -> bool tensor, the mask; True = keep
     Raises ValueError for a name that the model does not have, and as `apply`; the model is left as it was.
     """
-    known = named_parameters(model)
-    if unknown := [name for name in pvalues if name not in known]:
-        raise ValueError(f"the model has no parameter {unknown[0]!r}; allowed: {', '.join(known)}")
-    for name, p in pvalues.items():  # all on a stand-in first, so that all are pruned or none
-        _, own, parameter = known[name]
-        stand_in = torch.nn.Module()
-        stand_in.register_parameter(own, torch.nn.Parameter(parameter.detach().clone(), requires_grad=False))
+    structured, scored = issubclass(method, LEGCStructured), importance_scores is not None
+    if scored == (pvalues is not None) or (scored and amount is None):
+        raise ValueError(f"importance_scores={importance_scores!r} is not allowed; give p-values, or scores and amount")
+    if scope not in (None, "layer", "global")[: 2 if structured else 3]:
+        raise ValueError(f"scope={scope!r} is not allowed; give {'layer' if structured else 'global or layer'}")
+    held, given = masks.places(model), {}
+    asked = importance_scores if scored else pvalues
+    masks.known(model, held, asked)
+    for pattern in [exclude] if isinstance(exclude, str) else exclude:
+        if not (fits := [name for name in held if fnmatchcase(name, pattern)]):
+            raise ValueError(f"exclude holds {pattern!r}, which fits nothing; allowed: {', '.join(held)}")
+        asked = {name: p for name, p in asked.items() if name not in fits}
+    units_of = {name: options.pop(name) for name in ("dim", "groups") if structured and name in options}
+    rule = method(amount=amount, **options)
+    for name, p in asked.items():
         try:
-            method.apply(stand_in, own, p, **options)
+            given[held[name][0]] = method._scores(*held[name][0], p).double().cpu().numpy()
+            if not scored:
+                legc_mask(given[held[name][0]].ravel())
         except ValueError as error:
             raise ValueError(f"{name}: {error}") from None
-    for name, p in pvalues.items():
-        method.apply(*known[name][:2], p, **options)
-    return {name: getattr(known[name][0], f"{known[name][1]}_mask") != 0 for name in pvalues}
+    flat = lambda arrays: np.concatenate([a.ravel() for a in arrays])
+    split = lambda values: {place: part.reshape(given[place].shape) for place, part in zip(
+        given, np.split(values, np.cumsum([p.size for p in given.values()])))}  # fmt: skip
+    if scored and given:  # as p-values: the largest score has the smallest
+        ranks = stats.rankdata(-flat(given.values()), "dense", nan_policy="omit")
+        given = split(ranks / (np.nanmax(ranks) + 1))
+    left = {place: masks.left(*place) for place in given}
+    if structured:
+        if example_inputs is None:
+            sets = units.layers(model, list(given), biases, **units_of)
+        else:
+            sets = shrinking.units(model, example_inputs)
+        keep = _keep_units(sets, given, left, rule)
+    elif amount is None or scope == "layer":
+        keep = {place: rule._keep(p, left[place]) for place, p in given.items()}
+    else:
+        keep = split(rule._keep(flat(given.values()), flat(left.values())))
+    names = {place: name for name, places in reversed(held.items()) for place in places}
+    found = masks.put(model, {names[place]: mask for place, mask in keep.items()})
+    if all(mask.all() for mask in found.values()):
+        warnings.warn("the masks keep everything", stacklevel=2)
+    if empty := ", ".join(names[place] for place in given if place in keep and not found[names[place]].any()):
+        warnings.warn(f"the masks keep nothing of {empty}", stacklevel=2)
+    return found
+
+
+def _keep_units(sets, given, left, rule):
+    """(module, name) -> bool array, what is kept when each of several sets of units loses what the rule says."""
+    keep = {}
+    for parts in sets:
+        own = [part for part in parts if part.makes and part[:2] in given]
+        if not own:
+            continue
+        p, member, there = (np.concatenate([a.ravel() for a in arrays]) for arrays in zip(
+            *((given[part[:2]], part.units(), left[part[:2]]) for part in own)))  # fmt: skip
+        n_units = max(part.member.max() for part in parts) + 1
+        if is_whole(rule.amount) and rule.amount > n_units:
+            raise ValueError(f"amount={rule.amount} is not allowed; {own[0].name} has {n_units} units")
+        stays = np.ones(n_units + 1, bool)  # the last stands for what is in no unit
+        chosen = rule._choose(p[member >= 0], member[member >= 0], there[member >= 0])
+        stays[: len(chosen)] = chosen
+        for part in parts:
+            keep[part[:2]] = keep.get(part[:2], True) & stays[part.units()]
+    return keep

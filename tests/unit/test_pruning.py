@@ -197,8 +197,7 @@ def test_a_pruned_module_can_be_saved_and_loaded():
     loaded = torch.load(file, weights_only=False)
     x = torch.ones(1, 3)
     assert torch.equal(loaded(x), layer(x)) and torch.equal(loaded.weight_mask, layer.weight_mask)
-    method = next(iter(loaded._forward_pre_hooks.values()))
-    assert (method.alpha, method.rule) == (0.04, "causal")
+    assert type(next(iter(loaded._forward_pre_hooks.values()))) is prune.CustomFromMask  # torch's own, as is all else
     prune.remove(loaded, "weight")
 
 
