@@ -279,6 +279,7 @@ def prune_parameters(
     else:
         keep = split(rule._keep(flat(given.values()), flat(left.values())))
     names = {place: name for name, places in reversed(held.items()) for place in places}
+    names |= {held[name][0]: name for name in asked}
     found = masks.put(model, {names[place]: mask for place, mask in keep.items()})
     if all(mask.all() for mask in found.values()):
         warnings.warn("the masks keep everything", stacklevel=2)

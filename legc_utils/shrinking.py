@@ -70,6 +70,11 @@ def units(model, example_inputs):
     twin = masks.finalize(copy.deepcopy(model))
     for parameter in twin.parameters():
         parameter.requires_grad_(parameter.is_floating_point())  # the graph is autograd's
+    for path, module in twin.named_modules():
+        if isinstance(module, torch.nn.RNNBase) and module.bidirectional:
+            raise ValueError(
+                f"{path} is a bidirectional {module.mode}, which the graph cannot follow; allowed: one way"
+            )
     mine, theirs = dict(model.named_modules()), {module: path for path, module in twin.named_modules()}
     own = lambda parts: [part._replace(module=mine[theirs[part.module]]) for part in parts]
     attention = [heads(module) for module in twin.modules() if not [*module.parameters(recurse=False)]]

@@ -119,7 +119,7 @@ def layer(module, name, dim="out", groups=None, norm=None, biases=True):
 
 
 def layers(model, names, biases=True, **options):
-    """The units of parameters, (module, name) pairs, a list of parts for each set; heads first, unless `options` differ.
+    """The units of parameters, (module, name) pairs, a list of parts for each set; heads first, without `options`.
 
     **options : dim and groups, as in `LEGCStructured.apply`
     """

@@ -2,6 +2,9 @@
 
 import copy
 import io
+import pickle
+import subprocess
+import sys
 import warnings
 
 import numpy as np
@@ -599,3 +602,397 @@ def test_other_transforms_take_a_pruned_model_and_leave_it_copyable(how):
     assert torch.equal(found, expected)
     model(x)
     assert torch.equal(copy.deepcopy(model)(x), expected)
+
+
+# shares, scores, what is left out
+
+
+def two_layers():
+    torch.manual_seed(0)
+    model = torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.Linear(4, 2))
+    p = {name: torch.rand(model.get_parameter(name).shape) for name in ("0.weight", "1.weight")}
+    return model, p
+
+
+@pytest.mark.parametrize("scope", [None, "global", "layer"])
+@pytest.mark.parametrize("rule", protocols.CHOICES["rule"])
+def test_a_share_of_all_weights_or_of_each_layer_goes_by_rank(scope, rule):
+    model, p = two_layers()
+    p["0.weight"] *= 0.5
+    masks = pruning.prune_parameters(model, p, amount=0.5, scope=scope, rule=rule)
+    flat, kept = (torch.cat([d[name].flatten() for name in p]) for d in (p, masks))
+    if scope == "layer":
+        assert [int((~m).sum()) for m in masks.values()] == [6, 4]
+        flat, kept = flat[:12], kept[:12]
+    weak, strong = (~kept, kept) if rule == "noncausal" else (kept, ~kept)
+    assert flat[weak].min() > flat[strong].max() and (~kept).sum() == len(kept) // 2
+    again = pruning.prune_parameters(model, p, amount=0.5, scope=scope)  # of what is left
+    assert all((again[name] <= masks[name]).all() for name in p)
+    assert sum(int(m.sum()) for m in again.values()) == 5
+
+
+def test_a_weight_without_a_test_goes_last_and_of_equals_the_first():
+    model, p = two_layers()
+    p = {"0.weight": torch.full((4, 3), 0.5), "1.weight": torch.full((2, 4), torch.nan)}
+    p["0.weight"][0] = 0.9
+    masks = pruning.prune_parameters(model, p, amount=6)
+    assert not masks["0.weight"][:2].any() and masks["0.weight"][2:].all() and masks["1.weight"].all()
+    with pytest.warns(UserWarning, match=r"keep nothing of 0\.weight$"):
+        masks = pruning.prune_parameters(model, p, amount=8)
+    assert int(masks["1.weight"].sum()) == 6 and not masks["1.weight"][0, :2].any()
+    with pytest.raises(ValueError, match="amount=7 is not allowed; 6 weights are left"):
+        pruning.prune_parameters(model, p, amount=7)
+
+
+def test_scores_of_ones_own_take_the_place_of_pvalues():
+    model, scores = two_layers()
+    scores = {name: 10 * s - 5 for name, s in scores.items()}
+    masks = pruning.prune_parameters(model, importance_scores=scores, amount=7)
+    flat, kept = (torch.cat([d[name].flatten() for name in scores]) for d in (scores, masks))
+    assert torch.equal(flat.argsort()[:7].sort()[0], (~kept).nonzero()[:, 0])
+    model, scores = two_layers()
+    scores["0.weight"] = torch.arange(4.0)[:, None].expand(4, 3)
+    masks = pruning.prune_parameters(model, None, pruning.LEGCStructured, importance_scores=scores, amount=2)
+    assert masks["0.weight"].any(1).tolist() == [False, False, True, True] == masks["0.bias"].tolist()
+
+
+@pytest.mark.parametrize("exclude", ["1.*", ["1.weight"], ("*1*", "1.bias")])
+def test_what_is_excluded_is_left_alone_and_has_no_part_in_the_ranks(exclude):
+    model, p = two_layers()
+    masks = pruning.prune_parameters(model, p, amount=6, exclude=exclude)
+    assert list(masks) == ["0.weight"] and masks["0.weight"].sum() == 6 and not prune.is_pruned(model[1])
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (dict(exclude="2.*"), r"exclude holds '2\.\*'.*0\.weight"),
+        (dict(scope="model"), "scope='model'.*global or layer"),
+        (dict(scope="global", method=pruning.LEGCStructured), "scope='global'.*layer"),
+        (dict(amount=1.2), "amount=1.2"),
+        (dict(importance_scores={}), "importance_scores"),
+        (dict(pvalues=None), "importance_scores=None"),
+        (dict(pvalues=None, importance_scores={"0.weight": np.zeros((4, 3))}), "scores and amount"),
+        (dict(pvalues={"0.weight": np.full((4, 3), 2.0)}, amount=1), r"0\.weight: pvalues lie in \[2, 2\]"),
+        (dict(method=pruning.LEGCStructured, amount=5), "amount=5 .*4 units"),
+    ],
+)
+def test_prune_parameters_refuses_before_anything_is_pruned(options, message):
+    model, p = two_layers()
+    with pytest.raises(ValueError, match=message):
+        pruning.prune_parameters(model, **(dict(pvalues=p) | options))
+    assert not prune.is_pruned(model)
+
+
+def test_masks_that_keep_all_or_nothing_are_told():
+    model, p = two_layers()
+    with pytest.warns(UserWarning, match="the masks keep everything$"):
+        pruning.prune_parameters(model, {"0.weight": np.zeros((4, 3))})
+    with pytest.warns(UserWarning, match=r"keep nothing of 0\.weight$"):
+        pruning.prune_parameters(model, {"0.weight": np.full((4, 3), 0.5), "1.weight": np.zeros((2, 4))})
+    model, p = two_layers()
+    with warnings.catch_warnings(action="error"):
+        pruning.prune_parameters(model, p, amount=0.5)
+
+
+# weights that are tied, or read without a call
+
+
+class Reads(torch.nn.Module):
+    """Reads weights of a list, a dict and a layer, none of which is called."""
+
+    def __init__(self):
+        super().__init__()
+        draw = lambda: torch.nn.Parameter(torch.randn(4, 4))
+        self.several, self.named = torch.nn.ParameterList([draw(), draw()]), torch.nn.ParameterDict({"one": draw()})
+        self.layer, self.inner = torch.nn.Linear(4, 4), torch.nn.ModuleList([torch.nn.Linear(4, 4)])
+
+    def forward(self, x):
+        for weight in (*self.several, self.named["one"], self.layer.weight, self.inner[0].weight):
+            x = torch.tanh(x @ weight)
+        return x
+
+
+class Windows(torch.nn.Module):
+    """Attention whose projections are read, as Swin's are."""
+
+    def __init__(self):
+        super().__init__()
+        self.num_heads, self.qkv, self.proj = 2, torch.nn.Linear(4, 12), torch.nn.Linear(4, 4)
+
+    def forward(self, x):
+        q, k, v = (x @ self.qkv.weight.T + self.qkv.bias).unflatten(-1, (3, 2, 2)).transpose(1, 3).unbind(2)
+        y = torch.nn.functional.scaled_dot_product_attention(q, k, v)
+        return y.transpose(1, 2).flatten(2) @ self.proj.weight.T
+
+
+class Attends(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.attention = torch.nn.MultiheadAttention(4, 2, batch_first=True)
+
+    def forward(self, x):
+        return self.attention(x, x, x)[0]
+
+
+READERS = {
+    "attention": Attends,
+    "windows": Windows,
+    "parameters": Reads,
+    "bare": lambda: torch.nn.MultiheadAttention(4, 2, batch_first=True),
+    "encoder": lambda: torch.nn.TransformerEncoder(
+        torch.nn.TransformerEncoderLayer(4, 2, 8, batch_first=True, dropout=0), 2
+    ),
+}
+
+
+def run(model, x):
+    return model(x, x, x)[0] if isinstance(model, torch.nn.MultiheadAttention) else model(x)
+
+
+def reader(kind, method=pruning.LEGCUnstructured):
+    torch.manual_seed(0)
+    model = READERS[kind]()
+    p = {name: torch.rand(w.shape) for name, w in model.named_parameters() if w.ndim > 1}
+    pruning.prune_parameters(model, p, method, amount=0.5)
+    return model, torch.randn(2, 3, 4)
+
+
+def originals(model):
+    return [p for name, p in model.named_parameters() if name.endswith("_orig")]
+
+
+@pytest.mark.parametrize("method", [pruning.LEGCUnstructured, pruning.LEGCStructured])
+@pytest.mark.parametrize("kind", READERS)
+def test_weights_that_are_read_without_a_call_are_trained_rewound_and_copied(kind, method):
+    model, x = reader(kind, method)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    for _ in range(3):
+        optimizer.zero_grad()
+        run(model, x).pow(2).sum().backward()
+        optimizer.step()
+        twin = copy.deepcopy(model)
+    model.eval()
+    with torch.no_grad():
+        for parameter in originals(model):
+            parameter.mul_(-0.5)  # a rewind
+        found = run(model, x)
+        plain = pruning.finalize(copy.deepcopy(model))
+        assert torch.allclose(found, run(plain, x), atol=1e-6)
+        assert not torch.allclose(run(twin.eval(), x), found, atol=1e-6)  # has weights of its own
+        for parameter in originals(twin):
+            parameter.zero_()
+        assert torch.equal(run(model, x), found) and not any(w.any() for w in originals(twin))
+
+
+@pytest.mark.parametrize("kind", READERS)
+def test_finalize_leaves_plain_weights_and_no_hooks(kind):
+    model, x = reader(kind)
+    masks = {name: m.clone() for name, m in model.state_dict().items() if name.endswith("_mask")}
+    before, plain = run(model.eval(), x), READERS[kind]()
+    assert pruning.finalize(model) is model and torch.allclose(run(model, x), before, atol=1e-6)
+    assert set(model.state_dict()) == set(plain.state_dict()) and not prune.is_pruned(model)
+    assert not any(m._forward_pre_hooks or m._forward_hooks for m in model.modules())
+    for name, mask in masks.items():
+        assert torch.equal(model.state_dict()[name.removesuffix("_mask")] != 0, mask != 0)
+    plain.load_state_dict(model.state_dict())
+    assert torch.equal(run(plain.eval(), x), run(model, x))
+    assert torch.allclose(exported(Run(model), x).module()(x), before, atol=1e-6)
+
+
+class Run(torch.nn.Module):
+    def __init__(self, model):
+        super().__init__()
+        self.model = model
+
+    def forward(self, x):
+        return run(self.model, x)
+
+
+class Tied(torch.nn.Module):
+    """A language model without a memory; embedding and head are one parameter."""
+
+    def __init__(self):
+        super().__init__()
+        self.words, self.head = torch.nn.Embedding(7, 4), torch.nn.Linear(4, 7, bias=False)
+        self.head.weight = self.words.weight
+
+    def forward(self, x):
+        return self.head(self.words(x))
+
+
+@pytest.mark.parametrize("name", ["words.weight", "head.weight"])
+@pytest.mark.parametrize("removed", [["words"], ["head"], ["words", "head"], ["head", "words"]])
+def test_tied_weights_are_masked_together_and_stay_tied(name, removed):
+    model, x, p = Tied(), torch.arange(7)[None], torch.rand(7, 4)
+    full = model(x)
+    masks = pruning.prune_parameters(model, {name: p}, amount=0.5)
+    assert torch.equal(model.words.weight, model.head.weight) and masks[name].sum() == 14
+    assert model.words.weight_orig is model.head.weight_orig and not torch.allclose(model(x), full)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    model(x).pow(2).sum().backward()
+    optimizer.step()
+    twin, before = copy.deepcopy(model), model(x)
+    assert torch.equal(twin(x), before)
+    for own in removed:
+        prune.remove(getattr(model, own), "weight")
+        assert torch.equal(model(x), before)
+    pruning.finalize(twin)
+    assert twin.words.weight is twin.head.weight and torch.equal(twin(x), before)
+
+
+# files
+
+
+@pytest.mark.parametrize("kind", READERS)
+def test_a_pickled_model_needs_no_package_of_ours(kind, tmp_path):
+    model, x = reader(kind)
+    run(model, x).sum().backward()
+    torch.save(model, tmp_path / "model.pt")
+    assert b"legc_utils" not in pickle.dumps(model) and b"legc_utils" not in (tmp_path / "model.pt").read_bytes()
+    again = torch.load(tmp_path / "model.pt", weights_only=False)
+    assert torch.equal(run(again.eval(), x), run(model.eval(), x))
+    pruning.apply_masks(again, again.state_dict())  # has it read masked again
+    for parameter in originals(again):
+        parameter.data.mul_(2)
+    assert torch.allclose(run(again, x), run(pruning.finalize(copy.deepcopy(again)), x), atol=1e-6)
+
+
+def test_a_pickled_model_is_loaded_where_the_package_is_missing(tmp_path):
+    model = torch.nn.Sequential(unstructured(), torch.nn.ReLU())
+    torch.save(model, tmp_path / "model.pt")
+    script = "import sys, torch; sys.modules['legc_utils'] = None; m = torch.load(sys.argv[1], weights_only=False); "
+    script += "torch.nn.utils.prune.remove(m[0], 'weight'); print(int((m[0].weight != 0).sum()))"
+    found = subprocess.run([sys.executable, "-c", script, tmp_path / "model.pt"], capture_output=True, text=True)
+    assert found.stdout.strip() == str(int(model[0].weight_mask.sum())), found.stderr
+
+
+@pytest.mark.parametrize("file", ["masks.pt", "masks.safetensors", None])
+@pytest.mark.parametrize("kind", ["encoder", "tied"])
+def test_masks_are_put_on_a_fresh_model(kind, file, tmp_path):
+    if file and file.endswith("safetensors"):
+        pytest.importorskip("safetensors")
+    if kind == "tied":
+        model, x, fresh = Tied(), torch.arange(7)[None], Tied()
+        masks = pruning.prune_parameters(model, {"words.weight": torch.rand(7, 4)}, amount=0.5)
+    else:
+        (model, x), fresh = reader(kind), READERS[kind]()
+        masks = {n.removesuffix("_mask"): m.bool() for n, m in model.state_dict().items() if n.endswith("_mask")}
+    if file:
+        pruning.save_masks(model, tmp_path / file)
+        masks = tmp_path / file
+    found = pruning.apply_masks(fresh, masks)
+    assert all(m.dtype == torch.bool and not m.all() for m in found.values())
+    fresh.load_state_dict(model.state_dict())
+    assert torch.equal(run(fresh.eval(), x), run(model.eval(), x))
+
+
+def test_masks_that_do_not_fit_are_refused_before_anything_is_pruned(tmp_path):
+    model, _ = two_layers()
+    with pytest.raises(ValueError, match="no masks to save"):
+        pruning.save_masks(model, tmp_path / "masks.pt")
+    good = {"0.weight": torch.ones(4, 3)}
+    with pytest.raises(ValueError, match=r"no parameter '2\.weight'; allowed: 0\.weight"):
+        pruning.apply_masks(model, good | {"2.weight": torch.ones(2)})
+    with pytest.raises(ValueError, match=r"mask of 1\.weight has shape \(2,\); allowed: \(2, 4\)"):
+        pruning.apply_masks(model, good | {"1.weight_mask": torch.ones(2)})
+    assert not prune.is_pruned(model)
+
+
+# whole units
+
+
+@pytest.mark.parametrize("combine", protocols.CHOICES["combine"])
+def test_units_are_combined_as_scipy_does_whatever_their_sizes(combine):
+    draw = np.random.default_rng(0)
+    groups, p = draw.integers(0, 30, 400), draw.random(400)
+    groups[groups == 7] = 8  # one without any weight
+    p[draw.random(400) < 0.3] = np.nan
+    p[groups == 5] = np.nan
+    found = pruning.combine_pvalues(p, groups, combine)
+    for unit in range(30):
+        own = p[(groups == unit) & ~np.isnan(p)]
+        expected = stats.combine_pvalues(own, combine).pvalue if len(own) else np.nan
+        np.testing.assert_allclose(found[unit], expected, rtol=0, atol=1e-10)
+
+
+def test_units_of_one_size_are_combined_in_one_call(monkeypatch):
+    calls = []
+    original = stats.combine_pvalues
+    monkeypatch.setattr(stats, "combine_pvalues", lambda *a, **k: calls.append(a) or original(*a, **k))
+    pruning.combine_pvalues(np.random.default_rng(0).random(6000), np.repeat(np.arange(1000), 6))
+    assert len(calls) == 1
+
+
+class Conv1D(torch.nn.Module):
+    """As transformers has it: a linear layer, inputs first."""
+
+    def __init__(self, nf, nx):
+        super().__init__()
+        self.nf, self.nx = nf, nx
+        self.weight, self.bias = torch.nn.Parameter(torch.randn(nx, nf)), torch.nn.Parameter(torch.randn(nf))
+
+    def forward(self, x):
+        return x @ self.weight + self.bias
+
+
+@pytest.mark.parametrize("make", [torch.nn.ConvTranspose1d, torch.nn.ConvTranspose2d, Conv1D, torch.nn.Linear])
+def test_outputs_are_counted_where_a_layer_has_them_and_their_biases_go(make):
+    module = make(*{Conv1D: (4, 3), torch.nn.Linear: (3, 4)}.get(make, (3, 4, 2)))
+    out = 0 if isinstance(module, torch.nn.Linear) else 1
+    p = np.full(module.weight.shape, 0.1)
+    p.swapaxes(0, out)[2] = 0.9
+    gone = torch.tensor([False, False, True, False])
+    twin = copy.deepcopy(module)
+    structured(twin, p, amount=1)
+    model = torch.nn.Sequential(module)
+    masks = pruning.prune_parameters(model, {"0.weight": p}, pruning.LEGCStructured, amount=1)
+    for mask in (twin.weight_mask, masks["0.weight"]):
+        assert torch.equal(mask.movedim(out, 0).flatten(1).sum(1) == 0, gone) and mask.sum() == 0.75 * mask.numel()
+    assert torch.equal(~masks["0.bias"], gone) and prune.is_pruned(module)
+
+
+@pytest.mark.parametrize("biases", [True, False])
+def test_biases_and_norms_of_pruned_filters_go_with_them(biases):
+    model = torch.nn.Sequential(
+        torch.nn.Conv2d(2, 4, 3), torch.nn.BatchNorm2d(4), torch.nn.ReLU(), torch.nn.Conv2d(4, 4, 1), torch.nn.ReLU()
+    )
+    model[1].bias.data.fill_(1.0)
+    p = {name: np.random.default_rng(0).random(model.get_parameter(name).shape) for name in ("0.weight", "3.weight")}
+    masks = pruning.prune_parameters(model, p, pruning.LEGCStructured, amount=0.5, biases=biases)
+    gone = masks["0.weight"].flatten(1).sum(1) == 0
+    silent = model[:3](torch.randn(5, 2, 6, 6)).amax((0, 2, 3)) == 0
+    assert set(masks) == {"0.weight", "3.weight"} | ({"0.bias", "1.weight", "1.bias", "3.bias"} if biases else set())
+    assert gone.sum() == 2 and torch.equal(silent, gone) == biases
+
+
+@pytest.mark.parametrize("kind", ["torch", "four", "one"])
+def test_queries_keys_values_and_output_of_a_head_go_together(kind):
+    class Own(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.n_heads = 3
+            sizes = dict(four=[("q", 6), ("k", 6), ("v", 6), ("out", 6)], one=[("qkv", 18), ("out", 6)])
+            for name, size in sizes[kind]:
+                self.add_module(name, torch.nn.Linear(6, size))
+
+    model = torch.nn.MultiheadAttention(6, 3) if kind == "torch" else Own()
+    stacked = {"torch": "in_proj_weight", "one": "qkv.weight", "four": None}[kind]
+    names = [stacked] if stacked else ["q.weight", "k.weight", "v.weight"]
+    p = {name: np.full(model.get_parameter(name).shape, 0.5) for name in names}
+    p[names[-1]][-3] = 0.9  # of the second head's values
+    masks = pruning.prune_parameters(model, p, pruning.LEGCStructured, amount=1)
+    rows = torch.tensor([True, True, False, False, True, True])
+    assert torch.equal(torch.cat([masks[n].all(1) for n in names]), rows.repeat(3))
+    biases = [m for n, m in masks.items() if n.endswith("bias") and "out" not in n]
+    assert torch.equal(torch.cat(biases), rows.repeat(3))
+    output = masks["out_proj.weight" if kind == "torch" else "out.weight"]
+    assert torch.equal(output.all(0), rows) and not output[:, ~rows].any()
+
+
+@pytest.mark.parametrize("amount", [0.9, 0.99, 0.999])
+def test_a_share_never_empties_a_layer(amount):
+    layer, _ = structured(torch.nn.Linear(3, 4), np.random.default_rng(0).random((4, 3)), amount=amount)
+    assert layer.weight_mask.any(1).sum() == 1
+    structured(layer, np.random.default_rng(0).random((4, 3)), amount=amount)
+    assert layer.weight_mask.any(1).sum() == 1

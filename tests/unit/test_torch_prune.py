@@ -51,7 +51,9 @@ def test_no_more_can_go_than_there_is(method):
     assert not layer.weight_mask.any()
 
 
-@pytest.mark.parametrize(("amount", "size", "gone"), [(0, 15, 0), (10, 15, 10), (1, 15, 1), (1.0, 15, 15), (0.4, 17, 7)])
+@pytest.mark.parametrize(
+    ("amount", "size", "gone"), [(0, 15, 0), (10, 15, 10), (1, 15, 1), (1.0, 15, 15), (0.4, 17, 7)]
+)
 def test_an_amount_says_how_many_go(amount, size, gone):
     layer = torch.nn.Linear(size, 1)
     LEGCUnstructured.apply(layer, "weight", draw(layer, "weight"), amount=amount)
