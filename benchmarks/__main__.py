@@ -16,7 +16,7 @@ from pathlib import Path
 import numba
 import pandas as pd
 
-from benchmarks import compare, limits, memory, recorder, scaling
+from benchmarks import compare, limits, memory, recorder, scaling, shrink
 from study import results
 
 RESULTS = Path(__file__).parent / "results"
@@ -79,6 +79,7 @@ def main(arguments=None):
     save("stages", stages)
     save("recorder", recorder.resnet(options.quick))
     save("recorder_networks", recorder.by_network(options.quick))
+    save("shrink", shrink.table(options.quick))
     save("recorder_sizes", recorder.by_size(options.quick))
     save("constants", recorder.constants(options.quick))
     save("first_call", limits.first_calls(options.quick))
