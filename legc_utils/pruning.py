@@ -242,7 +242,8 @@ def prune_parameters(
     """
     structured, scored = issubclass(method, LEGCStructured), importance_scores is not None
     if scored == (pvalues is not None) or (scored and amount is None):
-        raise ValueError(f"importance_scores={importance_scores!r} is not allowed; give p-values, or scores and amount")
+        names = list(importance_scores) if scored else None
+        raise ValueError(f"importance_scores={names!r} is not allowed; give p-values, or scores and amount")
     if scope not in (None, "layer", "global")[: 2 if structured else 3]:
         raise ValueError(f"scope={scope!r} is not allowed; give {'layer' if structured else 'global or layer'}")
     held, given = masks.places(model), {}
