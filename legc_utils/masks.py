@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch.nn.utils import prune
 
-from legc_utils.recorder import named_parameters
+from legc_utils.recorder import every_parameter, named_parameters
 
 
 class _Masks(prune.PruningContainer):
@@ -91,13 +91,9 @@ def follow_forward(parent, module):
 def places(model):
     """Name, of tied parameters each one -> all (module, name in it) that hold the parameter."""
     held, names = {}, {}
-    for path, module in model.named_modules(remove_duplicate=False):
-        for own, parameter in module._parameters.items():
-            bare = own.removesuffix("_orig")
-            own = bare if f"{bare}_mask" in module._buffers else own
-            if parameter is not None:
-                names[f"{path}.{own}" if path else own] = id(parameter)
-                held.setdefault(id(parameter), {})[module, own] = None
+    for name, module, own, parameter in every_parameter(model, tied=True):
+        names[name] = id(parameter)
+        held.setdefault(id(parameter), {})[module, own] = None
     return {name: list(held[parameter]) for name, parameter in names.items()}
 
 

@@ -55,8 +55,12 @@ def named_parameters(model):
     A pruned or parametrised parameter goes by its public name; wrappers (DataParallel, compile) add nothing to it.
     Of several tensors behind a parametrisation the largest is meant; others keep their own names.
     """
-    found = {}
-    for full, parameter in model.named_parameters():
+    return {name: (module, own, p) for name, module, own, p in every_parameter(model)}
+
+
+def every_parameter(model, tied=False):
+    """(name, module, name in it, parameter) of each parameter, under each of its names if `tied`; see above."""
+    for full, parameter in model.named_parameters(remove_duplicate=not tied):
         module, parts, own = model, [], full.rpartition(".")[2]
         for step in full.split(".")[:-1]:
             if type(module).__name__ not in _WRAPPERS:
@@ -69,8 +73,7 @@ def named_parameters(model):
             others = [p.numel() for p in module.parameters(recurse=False)]
             if parameter.numel() == max(others):
                 parts, public = parts[:-2], parts[-1]
-        found[".".join([*parts, public])] = module, own, parameter
-    return found
+        yield ".".join([*parts, public]), module, own, parameter
 
 
 def _is_weight(model, name, parameter):
