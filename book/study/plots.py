@@ -115,9 +115,11 @@ def against_sparsity(ax, rows, quantity, x="sparsity"):
         by = part.groupby(["target", "seed"])[[quantity]].mean().groupby("target")
         half = by[quantity].apply(lambda v: results.interval(v)[2] - v.mean())
         at = part.groupby("target")[[x]].mean()[x]
-        like = {"LEGC": "FT"}.get(method, method)
+        base, _, apart = method.partition(", ")  # a ranking's placebo or twin is a thin dashed line of its colour
+        like = {"LEGC": "FT"}.get(base, base)
         marker, label = ("*", "LEGC, its own rule") if kind == "rule" else (MARKERS[like], method)
         style = dict(color=MODELS[like], marker=marker, ms=12 if kind == "rule" else 6, elinewidth=1, capsize=2)
+        style |= dict(ls="--", lw=1, ms=4, mfc="white") if apart else {}
         ax.errorbar(at, by[quantity].mean(), half, label=label, **style)
 
 

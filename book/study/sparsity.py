@@ -17,10 +17,20 @@ from torch.nn import functional as F
 from torch.nn.utils import prune
 
 from legc_utils import datasets, pruning
-from study import networks, operations, rankings, results, texts
+from study import criteria, networks, operations, rankings, results, texts
 from study.randomness import derived_seed
 
 RANKINGS = ("LEGC", "magnitude", "random")
+PLACEBO = ", shuffled"  # after a ranking's name: its scores shuffled within layers
+EVERYWHERE = (*RANKINGS, "LEGC" + PLACEBO)  # at every sparsity; others, for the time they take, at the largest alone
+NOT_RETRAINED = "magnitude, not retrained"
+_COMMON = ("SNIP", "SynFlow", "movement", "Taylor", "LAMP")
+_SUCCESSORS = ("Granger", "causal", "Fisher")
+OTHERS = {  # of each network
+    "resnet": (*_COMMON, *_SUCCESSORS, "Granger" + PLACEBO, "causal" + PLACEBO),
+    "densenet": _COMMON,
+    "transformer": (*_COMMON, "Wanda"),
+}
 SCORES = ("accuracy", "loss")  # of `measure`
 MOST_UNITS = 0.8  # of a layer: beyond that narrow layers would lose all
 COST_STEPS = 110  # of training, when costs are compared: an epoch of the images, and a few windows
@@ -137,7 +147,7 @@ def n_steps(task, protocol):
     return protocol.recorded_epochs * ceil(len(task.X_train) / protocol.batch_size)
 
 
-def train(model, task, protocol, seed, recorder=None, copies=1, masks=None):
+def train(model, task, protocol, seed, recorder=None, copies=1, masks=None, watch=None):
     """Train a network in place by plain SGD on the cross-entropy, and return it.
 
     Parameters
@@ -154,6 +164,8 @@ def train(model, task, protocol, seed, recorder=None, copies=1, masks=None):
         Networks that are side by side in the model; each learns by its own loss.
     masks : {name of a parameter: tensor of its shape}, optional
         Parameters are multiplied by them after every step.
+    watch : callable, model -> None, optional
+        Called before every step, when gradients are there.
     """
     masked = [(model.get_parameter(name), mask) for name, mask in (masks or {}).items()]
     order = torch.Generator().manual_seed(seed)
@@ -166,6 +178,8 @@ def train(model, task, protocol, seed, recorder=None, copies=1, masks=None):
             optimizer.zero_grad()
             logits = model(task.X_train[rows]).unflatten(-1, (copies, -1)).flatten(0, -2)
             (copies * F.cross_entropy(logits, task.y_train[rows].flatten().repeat_interleave(copies))).backward()
+            if watch is not None:
+                watch(model)
             optimizer.step()
             with torch.no_grad():
                 for parameter, mask in masked:
@@ -204,6 +218,7 @@ class Followed:
     build : callable, copies=k -> torch.nn.Module
     recorder : pruning.LEGCRecorder, with all that it saw
     pvalues : {name of a parameter: float64 tensor of its shape}, the smallest over the lags; NaN where undefined
+    movement : the same, scores of `criteria.Movement`
     """
 
     build: Callable
@@ -212,6 +227,7 @@ class Followed:
     trained: torch.nn.Module
     recorder: pruning.LEGCRecorder
     pvalues: dict
+    movement: dict | None = None
 
     @property
     def undefined(self):
@@ -236,24 +252,56 @@ def follow(build, task, protocol, seed):
     initial = draw(build, seed)
     model = copy.deepcopy(initial)
     recorder = record(model, task, protocol, seed)
-    train(model, task, protocol, seed, recorder)
-    return Followed(build, seed, initial, model, recorder, recorder.pvalues())
+    movement = criteria.Movement(model)
+    train(model, task, protocol, seed, recorder, watch=movement)
+    return Followed(build, seed, initial, model, recorder, recorder.pvalues(), movement.scores)
 
 
 def importance(followed, ranking, number=0):
     """The higher, the longer a weight stays: {name: float64 tensor of the parameter's shape}.
 
-    LEGC is `rankings.surprise`; magnitude is that after training; random is drawn from the network's seed and `number`.
-    Raises ValueError for an unknown ranking.
+    LEGC is `rankings.surprise`; magnitude is that after training; random is drawn from the network's seed and `number`;
+    "LEGC, shuffled" is LEGC's shuffled within layers. Raises ValueError for an unknown ranking.
     """
-    if ranking not in RANKINGS:
-        raise ValueError(f"ranking={ranking!r} is unknown; allowed: {', '.join(RANKINGS)}")
+    if ranking not in EVERYWHERE:
+        raise ValueError(f"ranking={ranking!r} is unknown; allowed: {', '.join(EVERYWHERE)}")
+    if ranking.endswith(PLACEBO):
+        return criteria.shuffled(importance(followed, "LEGC"), derived_seed("shuffled LEGC", followed.seed))
     if ranking == "LEGC":
         return {name: torch.from_numpy(rankings.surprise(p.numpy())) for name, p in followed.pvalues.items()}
     if ranking == "magnitude":
         return {name: followed.trained.get_parameter(name).detach().abs() for name in followed.pvalues}
     chance = torch.Generator().manual_seed(derived_seed("random ranking", followed.seed, number))
     return {name: torch.rand(p.shape, generator=chance, dtype=p.dtype) for name, p in followed.pvalues.items()}
+
+
+def others(followed, task, protocol, names, amount):
+    """Scores of the rankings in `OTHERS`, as `importance` returns them: {ranking: scores}.
+
+    Movement is summed up over the training that was followed. SNIP and SynFlow look at the untrained network, the rest
+    at the trained one. SynFlow depends on the share `amount` that is to go.
+
+    Raises
+    ------
+    ValueError
+        For an unknown ranking.
+    """
+    known = sorted({name for group in OTHERS.values() for name in group})
+    if unknown := [name for name in names if name not in known]:
+        raise ValueError(f"rankings={unknown} are unknown; allowed: {', '.join(known)}")
+    trained, sample, batch = followed.trained, task.X_test[:1], protocol.batch_size
+    ways = {
+        "SNIP": lambda: criteria.snip(followed.initial, task), "LAMP": lambda: criteria.lamp(trained),
+        "SynFlow": lambda: criteria.synflow(followed.initial, sample, amount), "movement": lambda: followed.movement,
+        "Taylor": lambda: criteria.taylor(trained, task, batch), "Wanda": lambda: criteria.wanda(trained, task),
+    }  # fmt: skip
+    found = {name: way() for name, way in ways.items() if name in names}
+    if any(name.removesuffix(PLACEBO) in _SUCCESSORS for name in names):
+        steps = criteria.one_pass(trained, task, batch, derived_seed("pass of the successors", followed.seed))
+        found |= criteria.successor_scores(trained, steps)
+    shuffle = lambda name: derived_seed(f"shuffled {name.removesuffix(PLACEBO)}", followed.seed)
+    made = lambda name: criteria.shuffled(found[name.removesuffix(PLACEBO)], shuffle(name))
+    return {name: made(name) if name.endswith(PLACEBO) else found[name] for name in names}
 
 
 def _place(model, name):
@@ -264,7 +312,8 @@ def _place(model, name):
 
 def prune_weights(model, scores, amount):
     """Prune the share `amount` of all weights that have scores, lowest first, wherever they are."""
-    places = {_place(model, name): score for name, score in scores.items()}
+    least = min(min(score.min().item() for score in scores.values()), 0)  # torch ranks by size, not by sign
+    places = {_place(model, name): score - least for name, score in scores.items()}
     prune.global_unstructured(places, prune.L1Unstructured, places, amount=amount)
 
 
@@ -307,8 +356,7 @@ def retrain(followed, task, protocol, cuts):
 
     Returns
     -------
-    list of dict, one a cut: sparsity (share of the followed weights), accuracy and loss on the test set, multiply_adds
-    and skippable (share of them that a machine could skip which skips every zero) for one sample.
+    list of dict, one a cut: what `count` says, and accuracy and loss on the test set.
     """
     models, masks = [], []
     for cut in cuts:
@@ -339,16 +387,18 @@ def _fix_masks(model, names):
 
 
 def count(model, task, names):
-    """sparsity, multiply_adds and skippable as `retrain` returns them, of a network whose pruned weights are zero.
+    """What masks leave of a network whose pruned weights are zero: dict.
 
-    names : of the weights whose sparsity counts.
+    sparsity and effective (share of the weights of these names; with those on no path, `criteria.effective_sparsity`),
+    multiply_adds and skippable (share of them that a machine could skip which skips every zero) for one sample.
     """
-    work = operations.multiply_adds(model, task.X_test[:1])
-    skippable = operations.skippable_multiply_adds(model, task.X_test[:1])
-    return {"sparsity": pruned_share(model, names), "multiply_adds": work, "skippable": skippable / work}
+    sample = task.X_test[:1]
+    work, skippable = operations.multiply_adds(model, sample), operations.skippable_multiply_adds(model, sample)
+    shares = {"sparsity": pruned_share(model, names), "effective": criteria.effective_sparsity(model, sample)}
+    return shares | {"multiply_adds": work, "skippable": skippable / work}
 
 
-def compare(followed, task, protocol, sparsities, draws=1):
+def compare(followed, task, protocol, sparsities, draws=1, rivals=()):
     """Every ranking at every sparsity, weight by weight and unit by unit, and LEGC's own rule: DataFrame of tidy rows.
 
     Parameters
@@ -360,17 +410,19 @@ def compare(followed, task, protocol, sparsities, draws=1):
         Shares of the weights to prune. Units go at the shares up to `MOST_UNITS`, as every layer loses that share.
     draws : int
         Random masks a sparsity.
+    rivals : sequence of str
+        Rankings of `others`, of single weights at the last sparsity alone.
 
     Returns
     -------
     DataFrame: by (weights or units), kind (dense, rule or sweep), method, target (share asked for), draw, seed, and
     what `retrain` returns. The dense network is the one that was followed; LEGC prunes units by
-    `pruning.LEGCStructured`.
+    `pruning.LEGCStructured`. `NOT_RETRAINED` is the followed network, pruned by magnitude and left so.
     """
     p, units = followed.pvalues, followed.initial.units
     rule = partial(pruning.prune_parameters, pvalues=p, alpha=protocol.alpha, rule=protocol.rule)
     rows, cuts = [dict(by="weights", kind="rule", method="LEGC", target=float("nan"), draw=0)], [rule]
-    for method, number in [(m, n) for m in RANKINGS for n in range(draws if m == "random" else 1)]:
+    for method, number in [(m, n) for m in EVERYWHERE for n in range(draws if m == "random" else 1)]:
         scores = importance(followed, method, number)
         by_unit = partial(prune_units, scores=scores)
         if method == "LEGC":
@@ -379,22 +431,33 @@ def compare(followed, task, protocol, sparsities, draws=1):
             chosen = dict(kind="sweep", method=method, target=amount, draw=number)
             rows.append({"by": "weights"} | chosen)
             cuts.append(partial(prune_weights, scores=scores, amount=amount))
-            if amount <= MOST_UNITS:
+            if amount <= MOST_UNITS and method in RANKINGS:
                 rows.append({"by": "units"} | chosen)
                 cuts.append(partial(by_unit, units=units, amount=amount))
+    most = sparsities[-1]
+    for method, scores in others(followed, task, protocol, rivals, most).items():
+        rows.append(dict(by="weights", kind="sweep", method=method, target=most, draw=0))
+        cuts.append(partial(prune_weights, scores=scores, amount=most))
     found = []
     for k in range(0, len(cuts), TOGETHER):
         found += retrain(followed, task, protocol, cuts[k : k + TOGETHER])
-    dense = dict(by="weights", kind="dense", method="dense", target=0.0, draw=0)
-    dense |= count(followed.trained, task, p) | measure(followed.trained, task.X_test, task.y_test)
-    table = pd.DataFrame([dense, *(row | f for row, f in zip(rows, found))]).assign(seed=followed.seed)
-    return table[["by", "kind", "method", "target", "draw", "seed", "sparsity", *SCORES, "multiply_adds", "skippable"]]
+    rows = [row | f for row, f in zip(rows, found)]
+    for kind, method, amount in (("dense", "dense", 0.0), *(("sweep", NOT_RETRAINED, s) for s in sparsities)):
+        model = copy.deepcopy(followed.trained)
+        prune_weights(model, importance(followed, "magnitude"), amount)
+        _fix_masks(model, p)
+        row = dict(by="weights", kind=kind, method=method, target=amount, draw=0)
+        rows.append(row | count(model, task, p) | measure(model, task.X_test, task.y_test))
+    table = pd.DataFrame(rows).assign(seed=followed.seed)
+    first = ["by", "kind", "method", "target", "draw", "seed", "sparsity", "effective", *SCORES]
+    return table[[*first, "multiply_adds", "skippable"]]
 
 
 def advantages(rows):
-    """What a ranking gains over another at the same sparsity, averaged over the sparsities, one row a seed.
+    """What a ranking gains over another at the same sparsity, averaged over those that both have, one row a seed.
 
-    rows : DataFrame of `compare`, of any number of seeds.
+    Of the rankings at every sparsity each pair that matters; of all others, by single weights, over random masks and
+    over magnitude. rows : DataFrame of `compare`, of any number of seeds.
 
     Returns
     -------
@@ -404,10 +467,12 @@ def advantages(rows):
     sweep = rows[rows.kind == "sweep"].pivot_table(
         index=["by", "seed", "target"], columns="method", values=["accuracy", "loss"]
     )
-    found = []
-    for method, over in (("LEGC", "random"), ("magnitude", "random"), ("LEGC", "magnitude")):
+    methods, found = rows[rows.kind == "sweep"].method.unique(), []
+    pairs = [("LEGC", "random"), ("magnitude", "random"), ("LEGC", "magnitude"), ("LEGC", "LEGC" + PLACEBO)]
+    pairs += [(m, over) for m in methods if m not in RANKINGS for over in ("random", "magnitude")]
+    for method, over in [pair for pair in pairs if set(pair) <= {*methods}]:
         gain = sweep.xs(method, axis=1, level="method") - sweep.xs(over, axis=1, level="method")
-        gain = gain.groupby(["by", "seed"], sort=False).mean().reset_index()
+        gain = gain.dropna().groupby(["by", "seed"], sort=False).mean().reset_index()
         gain["points"] = 100 * gain.pop("accuracy")
         found.append(gain.assign(kind="advantage", method=method, over=over))
     return pd.concat(found, ignore_index=True)
@@ -416,7 +481,8 @@ def advantages(rows):
 def quoted(gains, quantity):
     """`results.interval_text` of `advantages` by name, as pages quote them: {"LEGC_random_weights": "1.20 (…)"}."""
     groups = gains.groupby(["method", "over", "by"])[quantity]
-    return {"_".join(names): results.interval_text(values) for names, values in groups}
+    key = lambda names: "_".join(names).replace(",", "").replace(" ", "_")
+    return {key(names): results.interval_text(values) for names, values in groups}
 
 
 def shares_by_layer(followed, amount):
