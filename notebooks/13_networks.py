@@ -48,7 +48,8 @@
 # the Granger tests are to predict is in both cases the share of wrong answers.
 #
 # Beside these stands what a reader expects: SNIP, SynFlow, movement, Taylor and LAMP, Wanda for the language model, and for
-# the ResNet the two successors of chapter 15. They are tried at the largest sparsity alone, by single weights.
+# the ResNet the two successors of chapter 15. They are tried by single weights and, but for the successors, which the ledger
+# judges, at the largest sparsity alone.
 #
 # The parameters say which of the networks is trained, and how. Those of the published protocol stand behind what is not set.
 
@@ -218,7 +219,7 @@ plots.label(ax, f"{title}: advantage", case.gain_unit, "")
 # models, is $|w|\,\lVert x \rVert_2$ of the input that the weight meets, compared within each output.
 #
 # The successors watch one epoch of plain gradient descent at a small rate from the trained ResNet, and regress the change of
-# each batch's loss on the squared gradients. *Granger* {cite}`shah2024` is the fit with an L1 penalty, stopped early;
+# each batch's loss on the squared gradients. *Granger* {cite}`shah2024` is the fit with a lasso penalty, stopped early;
 # *causal* {cite}`causalpruning2025` the fit of Causal Pruning's code, without it. Chapter 15 found that the first follows the
 # mean squared gradient, which stands here as *Fisher*.
 #
@@ -315,7 +316,7 @@ names = dict(random="random", magnitude="magnitude", shuffled="LEGC, shuffled")
 judged = {f"own_{network}_{k}": better["LEGC"][v] for k, v in names.items()}
 placebo = {f"own_{network}_magnitude": -better["magnitude"]["random"]}
 placebo[f"own_{network}_shuffled"] = -better["LEGC, shuffled"]["random"]
-for name in [m for m in ("Granger", "causal") if m in rivals]:
+for name in [m for m in sparsity.SUCCESSORS if m in rivals]:
     for other in ("random", "magnitude"):
         key = f"own_{network}_{name.lower()}_{other}"
         judged[key] = better[name][other]
@@ -352,7 +353,7 @@ text, kept = results.interval_text, found.drop(index=sparsity.NOT_RETRAINED)
 scored = kept[case.score] * (-1 if case.better == "below" else 1)
 successors = [
     f"{m} {text(of[m])}, its shuffled scores {text(grey[m])}"
-    for m in ("Granger", "causal") if m in rivals
+    for m in sparsity.SUCCESSORS if m in rivals
 ]  # fmt: skip
 results.publish(facts | dict(
     not_retrained=found[case.score][sparsity.NOT_RETRAINED],

@@ -122,7 +122,7 @@ def flow(model, sample):
         for parameter in linear.parameters():
             parameter.abs_().mul_(parameter.ndim > 1)
     ones = torch.ones_like(sample, dtype=torch.float64 if sample.is_floating_point() else None)
-    ones = ones[:, :1] if ones.ndim == 2 else ones  # of a text one place: all are alike
+    ones = ones if sample.is_floating_point() else ones[:, :1]  # of a text one place: all are alike
     weights = [*_weights(linear).values()]
     with _Flow():
         slopes = torch.autograd.grad(linear(ones).sum(), weights)
@@ -158,23 +158,22 @@ def effective_sparsity(model, sample):
 def one_pass(model, task, batch_size, seed, rate=RATE):
     """One epoch of plain gradient descent from a trained network, as the successors watch it: `successors.Steps`.
 
-    The loss is that of the batch of each step, before and after it, in training mode; `predicted` is over the linear
-    maps alone.
+    The loss is that of the batch of each step, before and after it, in training mode.
     """
     model = copy.deepcopy(model).train()
     optimizer = torch.optim.SGD(model.parameters(), lr=rate)
-    squares, change = [], []
+    squares, change, predicted = [], [], []
     for rows in torch.randperm(len(task.X_train), generator=torch.Generator().manual_seed(seed)).split(batch_size):
         loss = lambda rows=rows: F.cross_entropy(model(task.X_train[rows]).flatten(0, -2), task.y_train[rows].flatten())
         optimizer.zero_grad()
         before = loss()
         before.backward()
         squares.append(torch.cat([w.grad.flatten() for w in _weights(model).values()]).double().numpy() ** 2)
+        predicted.append(-rate * sum(p.grad.double().square().sum().item() for p in model.parameters()))
         optimizer.step()
         with torch.no_grad():
             change.append(loss().item() - before.item())
-    squares, change = np.stack(squares)[:, None], np.array(change)[:, None]
-    return successors.Steps(squares, change, -rate * squares.sum(axis=-1))
+    return successors.Steps(*(np.stack(values)[:, None] for values in (squares, change, predicted)))
 
 
 def successor_scores(model, steps):

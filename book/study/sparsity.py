@@ -22,12 +22,12 @@ from study.randomness import derived_seed
 
 RANKINGS = ("LEGC", "magnitude", "random")
 PLACEBO = ", shuffled"  # after a ranking's name: its scores shuffled within layers
-EVERYWHERE = (*RANKINGS, "LEGC" + PLACEBO)  # at every sparsity; others, for the time they take, at the largest alone
+EVERYWHERE = (*RANKINGS, "LEGC" + PLACEBO)  # at every sparsity; most others, for the time they take, at the largest
 NOT_RETRAINED = "magnitude, not retrained"
 _COMMON = ("SNIP", "SynFlow", "movement", "Taylor", "LAMP")
-_SUCCESSORS = ("Granger", "causal", "Fisher")
+SUCCESSORS = ("Granger", "causal")  # which the ledger judges: at every sparsity, with their placebos
 OTHERS = {  # of each network
-    "resnet": (*_COMMON, *_SUCCESSORS, "Granger" + PLACEBO, "causal" + PLACEBO),
+    "resnet": (*_COMMON, "Fisher", *SUCCESSORS, *(name + PLACEBO for name in SUCCESSORS)),
     "densenet": _COMMON,
     "transformer": (*_COMMON, "Wanda"),
 }
@@ -296,7 +296,7 @@ def others(followed, task, protocol, names, amount):
         "Taylor": lambda: criteria.taylor(trained, task, batch), "Wanda": lambda: criteria.wanda(trained, task),
     }  # fmt: skip
     found = {name: way() for name, way in ways.items() if name in names}
-    if any(name.removesuffix(PLACEBO) in _SUCCESSORS for name in names):
+    if any(name.removesuffix(PLACEBO) in ("Fisher", *SUCCESSORS) for name in names):
         steps = criteria.one_pass(trained, task, batch, derived_seed("pass of the successors", followed.seed))
         found |= criteria.successor_scores(trained, steps)
     shuffle = lambda name: derived_seed(f"shuffled {name.removesuffix(PLACEBO)}", followed.seed)
@@ -411,7 +411,7 @@ def compare(followed, task, protocol, sparsities, draws=1, rivals=()):
     draws : int
         Random masks a sparsity.
     rivals : sequence of str
-        Rankings of `others`, of single weights at the last sparsity alone.
+        Rankings of `others`, of single weights; but for the successors at the last sparsity alone.
 
     Returns
     -------
@@ -434,10 +434,10 @@ def compare(followed, task, protocol, sparsities, draws=1, rivals=()):
             if amount <= MOST_UNITS and method in RANKINGS:
                 rows.append({"by": "units"} | chosen)
                 cuts.append(partial(by_unit, units=units, amount=amount))
-    most = sparsities[-1]
-    for method, scores in others(followed, task, protocol, rivals, most).items():
-        rows.append(dict(by="weights", kind="sweep", method=method, target=most, draw=0))
-        cuts.append(partial(prune_weights, scores=scores, amount=most))
+    for method, scores in others(followed, task, protocol, rivals, sparsities[-1]).items():
+        for amount in sparsities if method.removesuffix(PLACEBO) in SUCCESSORS else sparsities[-1:]:
+            rows.append(dict(by="weights", kind="sweep", method=method, target=amount, draw=0))
+            cuts.append(partial(prune_weights, scores=scores, amount=amount))
     found = []
     for k in range(0, len(cuts), TOGETHER):
         found += retrain(followed, task, protocol, cuts[k : k + TOGETHER])

@@ -106,7 +106,7 @@ def test_rankings(followed):
     )
     one, again, other = (sparsity.importance(followed, "random", n)["0.weight"] for n in (0, 0, 1))
     assert torch.equal(one, again) and not torch.equal(one, other)
-    with pytest.raises(ValueError, match="ranking='best' is unknown; allowed: LEGC, magnitude, random"):
+    with pytest.raises(ValueError, match="ranking='best' is unknown; allowed: LEGC, magnitude, random, LEGC, shuffled"):
         sparsity.importance(followed, "best")
 
 
@@ -170,14 +170,47 @@ def test_pruned_weights_stay_zero_while_the_others_learn(task):
 
 def test_rows_of_a_comparison(task, followed):
     protocol = protocols.get(PROTOCOL, recorded_epochs=2)
-    rows = sparsity.compare(followed, task, protocol, [0.5, 0.9], draws=2)
+    rivals = ("SNIP", "movement", "LAMP", "Granger", "Granger, shuffled")
+    rows = sparsity.compare(followed, task, protocol, [0.5, 0.9], 2, rivals)
     assert rows.groupby(["by", "kind"]).size().to_dict() == {
-        ("weights", "dense"): 1, ("weights", "rule"): 1, ("weights", "sweep"): 8, ("units", "sweep"): 4,
+        ("weights", "dense"): 1, ("weights", "rule"): 1, ("weights", "sweep"): 19, ("units", "sweep"): 4,
     }  # fmt: skip
     sweep = rows[(rows.kind == "sweep") & (rows.by == "weights")]
     assert (sweep.sparsity - sweep.target).abs().max() < 0.5 / 24 + 1e-9
+    tried = sweep.groupby("method").target.agg(list)
+    assert all(tried[name] == [0.9] for name in ("SNIP", "movement", "LAMP"))
+    assert all(tried[name] == [0.5, 0.9] for name in ("LEGC, shuffled", "Granger", "Granger, shuffled"))
+    assert (rows.effective >= rows.sparsity - 1e-9).all()
     assert (rows.seed == 3).all() and rows.accuracy.between(0, 1).all()
-    pd.testing.assert_frame_equal(rows, sparsity.compare(followed, task, protocol, [0.5, 0.9], draws=2))
+    pd.testing.assert_frame_equal(rows, sparsity.compare(followed, task, protocol, [0.5, 0.9], 2, rivals))
+
+
+def test_magnitude_without_retraining_is_the_trained_network_less_its_smallest_weights(task, followed):
+    rows = sparsity.compare(followed, task, protocols.get(PROTOCOL, recorded_epochs=1), [0.5])
+    row = rows[rows.method == sparsity.NOT_RETRAINED].iloc[0]
+    model = copy.deepcopy(followed.trained)
+    prune.global_unstructured([(model[0], "weight"), (model[3], "weight")], prune.L1Unstructured, amount=0.5)
+    assert row.loss == pytest.approx(sparsity.measure(model, task.X_test, task.y_test)["loss"])
+
+
+def test_movement_is_summed_over_the_training_that_is_followed(task, followed):
+    assert list(followed.movement) == ["0.weight", "3.weight"]
+    assert all((score != 0).any() for score in followed.movement.values())
+    found = sparsity.others(followed, task, PROTOCOL, ("movement",), 0.9)
+    assert found["movement"] is followed.movement
+
+
+def test_rankings_of_others_that_are_unknown_are_named(task, followed):
+    with pytest.raises(ValueError, match=r"rankings=\['best'\] are unknown; allowed: .*SynFlow"):
+        sparsity.others(followed, task, PROTOCOL, ("SNIP", "best"), 0.9)
+
+
+def test_a_rival_is_compared_at_the_sparsities_that_it_has():
+    cells = [("random", 0.1, 0.2), ("random", 0.3, 0.4), ("magnitude", 0.1, 0.5), ("magnitude", 0.3, 0.9)]
+    rows = pd.DataFrame([*cells, ("SNIP", 0.3, 0.6)], columns=["method", "target", "accuracy"])
+    gains = sparsity.advantages(rows.assign(by="weights", kind="sweep", seed=0, loss=0.0))
+    found = gains.set_index(["method", "over"]).points.round(9).to_dict()
+    assert found == {("magnitude", "random"): 40.0, ("SNIP", "random"): 20.0, ("SNIP", "magnitude"): -30.0}
 
 
 def test_advantages_by_hand():
