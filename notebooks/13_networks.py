@@ -401,8 +401,8 @@ results.publish(facts | dict(
 # ```{admonition} What could be wrong with it
 # :class: caution
 # All three networks are toys of their kind, and their training short, so that twenty seeds fit into the time of five: few
-# epochs, few windows for the tests, two sparsities, and others' rankings at one, all decided by cost before results were
-# seen. Large language models are larger by many orders of
+# epochs, few windows for the tests, one or two sparsities, and others' rankings at one, all decided by cost before any of
+# these twenty were run. Large language models are larger by many orders of
 # magnitude and trained by other optimisers, while plain SGD, which the idea is about, learns text slowly and stops here long
 # before it is done. The published protocol lets the rule see the test error while it chooses; magnitude and random masks do
 # not need it. One rate and one batch size serve every mask, and what a network does after the last epoch is one draw.
