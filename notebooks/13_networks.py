@@ -360,7 +360,9 @@ results.publish(facts | dict(
     pruned_magnitude=found[case.score]["magnitude"], best=scored.idxmax(),
     effective=100 * found.effective["LEGC"], least_paths=found.effective.idxmax(),
     most_effective=100 * found.effective.max(),
-    rivals="; ".join(f"{m} {text(of[m])}" for m in named[3:]),
+    rivals="; ".join(
+        f"{m} {text(of[m])}" for m in named[3:] if m not in sparsity.SUCCESSORS
+    ),
     successors="; ".join(successors) or "not tried on this network",
 ))  # fmt: skip
 
