@@ -101,6 +101,8 @@ def test_a_missing_protocol_is_named():
 
 
 def test_every_name_is_explained_by_the_schema():
-    known = set(SCHEMA["properties"]) | {name for part in SCHEMA["$defs"].values() for name in part.get("properties", ())}
+    known = set(SCHEMA["properties"]) | {
+        name for part in SCHEMA["$defs"].values() for name in part.get("properties", ())
+    }
     assert known >= {*DOCUMENT, *DOCUMENT["claims"][0], *DOCUMENT["claims"][0]["findings"][0]}
     assert DOCUMENT["@context"]["@vocab"] == f"{verdicts.SCHEMA}#"
