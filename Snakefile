@@ -90,7 +90,7 @@ rule html:
         f"{out}/_build/html/index.html",
     params:
         key=digest(
-            *(Path("book/build", f"{step}.py") for step in ("html_job", "stage", "chapters", "tidy_pages")),
+            *(Path("book/build", f"{step}.py") for step in ("html_job", "stage", "chapters", "figures", "tidy_pages")),
             keys.code_key("book/build/chapters.py"), Path("_toc.yml"), Path("_config.yml"), keys.LOCK,
             *sorted(Path("book").glob("*.*")), names,
         ),

@@ -10,12 +10,14 @@ data set's own page; "" for none), dataset, each (list, one number a seed), effe
 import io
 import textwrap
 from collections import Counter
+from pathlib import Path
 
+import figures
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 
-from study import claims, plots, results
+from study import claims, drawn, plots, results
 from study.parameters import NETWORKS
 
 SWITCHES = "09_switches"
@@ -73,7 +75,10 @@ def from_switches(saved):
 
 
 def draw(cells, titles):
-    """A panel for each claim, with a row for each of `titles` (dict by name), the first on top: (PNG, inches wide)."""
+    """A panel for each claim, with a row for each of `titles` (dict by name), the first on top.
+
+    Returns (PNG, CSV of its marks, inches wide).
+    """
     plots.use_style()
     panels = list(cells.groupby("says", sort=False))
     n_columns = min(3, len(panels))
@@ -107,8 +112,9 @@ def draw(cells, titles):
     figure.legend(shown.values(), shown, loc="outside lower center", ncols=len(shown), fontsize=9, frameon=False)
     png = io.BytesIO()
     figure.savefig(png, dpi=180)
+    rows = drawn.csv(figure)
     plt.close(figure)
-    return png.getvalue(), width
+    return png.getvalue(), rows.encode(), width
 
 
 def count(n, noun):
@@ -151,6 +157,19 @@ def table(cells, titles):
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 
 
+def links(notebook, titles, out_dir):
+    """What stands below the figure of a first page, as `figures.line` takes it: its marks, and the rows behind them."""
+    folder = notebook if notebook == SWITCHES else f"evidence/{notebook}"
+    rows = {}
+    for name, title in titles.items():
+        made = [p for p in (claims.MAIN, "published") if Path(out_dir, folder, f"{name}-{p}.csv").exists()]
+        if made:
+            rows[title] = f"_static/results/{folder}/{name}-{made[0]}.csv"
+    at = f"_static/{figures.FIGURES}/{notebook}/{notebook}"
+    code = {"code": "_static/code/chapters.py", "provenance": f"{at}.json"}
+    return {"what is drawn": f"{at}.csv"} | rows | code
+
+
 def first_page(notebook, opening, titles, judged, out_dir):
     """The first page of a chapter and its figure.
 
@@ -166,7 +185,8 @@ def first_page(notebook, opening, titles, judged, out_dir):
 
     Returns
     -------
-    dict of file name to bytes: index.md and the figure's PNG; only the first if there is nothing to show.
+    dict of file name to bytes: index.md, the figure's PNG, its marks (CSV) and their provenance (JSON); only the first
+    if there is nothing to show.
     """
     kind = "network" if set(titles) <= set(NETWORKS) else "data set"
     if notebook == SWITCHES:
@@ -183,7 +203,7 @@ def first_page(notebook, opening, titles, judged, out_dir):
     if cells.empty:
         return {"index.md": opening.encode()}
     placebo = "; a grey bar is the placebo's mean" if cells.placebo.notna().any() else ""
-    png, width = draw(cells, titles)
+    png, rows, width = draw(cells, titles)
     n = count(cells.says.nunique(), "panel")
     page = f"""{opening}
 
@@ -197,10 +217,15 @@ def first_page(notebook, opening, titles, judged, out_dir):
 
 Each {what} on each {kind}: a grey dot a {each}, the larger mark their mean, the line its interval, cut off
 where it leaves the panel{placebo}. Dotted: {dotted}.
+
+{figures.line(f"{notebook}/index", links(notebook, titles, out_dir))}
 ```
 
 {table(cells, titles)}
 
 {key}. Each leads to the {kind}'s own page, with the experiment, its code, and what could be wrong with it. {more}
 """
-    return {"index.md": page.encode(), f"{notebook}.png": png}
+    sources = figures.of_results(notebook, out_dir, titles)
+    seconds = sum(source["seconds"] for source in sources.values())
+    origin = figures.provenance(f"{notebook}/index", results.git_commit(), {"names": list(titles)}, seconds, sources)
+    return {"index.md": page.encode(), f"{notebook}.png": png, f"{notebook}.csv": rows, f"{notebook}.json": origin}

@@ -37,7 +37,7 @@ class Kernel(multiprocessing.get_context("fork").Process):
         if "pandas" in sys.modules:
             sys.modules["pandas"].set_option("display.max_columns", 20)  # its own when a kernel imports it
         sys.path[:] = [folder for folder in sys.path if Path(folder) != Path(__file__).parent]
-        sys.argv = ["ipykernel_launcher", *arguments]
+        sys.argv = ["ipykernel_launcher", *arguments, "--ext=study.drawn"]  # figures carry their data
         kernelapp.launch_new_instance(sys.argv[1:])
 
     def become(self, arguments):

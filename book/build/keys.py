@@ -15,6 +15,7 @@ from study import texts
 LOCK = Path("requirements.txt")
 PACKAGES = {"legc_utils": Path("legc_utils"), "study": Path("book/study"), "benchmarks": Path("benchmarks")}
 DATA = (Path("book"), Path("legc_utils/data"))  # where the files are that modules read by name
+DRAWN = Path("book/study/drawn.py")  # every kernel of the book loads it
 JUDGE = Path("book/study/claims.py")  # what a notebook computes does not depend on how it is judged
 
 
@@ -37,9 +38,9 @@ def data_key(name):
 
 
 def code_key(path):
-    """One hash for what a notebook (.ipynb) or page (.md) runs beside its own cells: `code_behind` it, and the lock."""
+    """One hash for what a notebook (.ipynb) or page (.md) runs beside its cells: `code_behind` it, `DRAWN`, the lock."""
     files = code_behind(path)
-    return digest([str(file) for file in files], *files, LOCK)
+    return digest([str(file) for file in files], *files, DRAWN, LOCK)
 
 
 def code_behind(path):

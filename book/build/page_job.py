@@ -29,6 +29,7 @@ from study import results
 def run(source, values, page):
     """Execute a notebook with parameters and write it to `page`; raises what the notebook raises."""
     executed = kernels.execute(jupytext.read(source), values)
+    executed.metadata.papermill["git_commit"] = results.git_commit()
     page.parent.mkdir(parents=True, exist_ok=True)
     results.write(page, nbformat.writes(executed) + "\n")
 

@@ -4,18 +4,22 @@ Executed notebooks come from book/executed/PROFILE, prose from book/. A page is 
 Sphinx rebuilds no more than it must.
 """
 
+import base64
 import json
 import re
 from importlib.util import find_spec
 from pathlib import Path
 
 import chapters
+import figures
 import nbformat
 import yaml
 
-from study import evidence
+from study import evidence, verdicts
 from study.parameters import NETWORKS
 
+# The picture on the landing page, and what it is: a figure of a chapter on a data set
+LANDING, LANDING_PAGE, LANDING_FIGURE = "_static/fig-controls.png", "02_windowed_le/cancer", "fig-controls-cancer"
 PART = "(?:[^.?!`]|`[^`]*`)"  # of a sentence: a letter, or code, which may hold full stops
 
 
@@ -113,15 +117,37 @@ def staged(path, name, pages, repository):
         cell.metadata.pop("papermill", None)  # time stamps: they would make every page look new
         cell.metadata.pop("execution", None)
     notebook.metadata.pop("papermill", None)
-    return nbformat.writes(notebook).encode()
+    return notebook
 
 
-def prose(path):
-    """An executed prose page, without the cell that papermill put in."""
-    notebook = nbformat.read(path, as_version=4)
+def prose(path, out_dir):
+    """An executed prose page, without the cell that papermill put in, and the files that its figures lead to: both."""
+    notebook, page = nbformat.read(path, as_version=4), path.stem
     notebook.cells = [c for c in notebook.cells if "injected-parameters" not in c.metadata.get("tags", [])]
+    at = f"{figures.FIGURES}/{page}/{page}.json"
+    files = figures.carry(notebook, page, {}, f"_static/{at}")
+    if files:
+        files[Path("assets", at)] = figures.of_prose(notebook, page, out_dir)
     notebook.metadata.pop("papermill", None)
-    return nbformat.writes(notebook).encode()
+    return notebook, files
+
+
+def landing(notebook, chapter):
+    """Let the landing page show a chapter's figure as this book has it, with what stands below it there.
+
+    The picture in book/_static, which the README shows, is of the notebook's own parameters; a book has others.
+
+    notebook : the landing page, which is changed; chapter : NotebookNode, the page `LANDING_PAGE` as it is staged
+
+    Returns the picture: bytes of a PNG.
+    """
+    drew = next(cell for cell in chapter.cells if cell.id == LANDING_FIGURE)
+    below = drew.metadata.mystnb.figure.caption.split("\n\n")[-1]
+    below = below.replace("../", "").replace('"#', f'"{LANDING_PAGE}.html#')
+    for cell in notebook.cells:
+        figure = rf"(```\{{figure\}} {re.escape(LANDING)}\n.*?)\n```"
+        cell.source = re.sub(figure, lambda match: f"{match[1]}\n\n{below}\n```", cell.source, count=1, flags=re.S)
+    return base64.b64decode(next(out.data["image/png"] for out in drew.outputs if "image/png" in out.get("data", {})))
 
 
 def contents(toc, pages):
@@ -142,14 +168,16 @@ def main(profile, folder, *names):
     files = {Path("_config.yml"): Path("_config.yml").read_bytes()}
     made = {f"{n}/{name}": executed / n / f"{name}-published.ipynb" for n in config["notebooks"] for name in names}
     pages = [page for page, path in made.items() if path.exists()]
-    for page in pages:
-        files[Path(f"{page}.ipynb")] = staged(made[page], page.split("/")[1], pages, repository)
+    notebooks = {page: staged(made[page], page.split("/")[1], pages, repository) for page in pages}
+    for page, notebook in notebooks.items():
+        files |= figures.carry(notebook, page, *figures.of_chapter(page, executed / "results"))
     judged = chapters.judge(evidence.load(executed / "results"), names)
     for n in config["notebooks"]:
         if own := {name: title(name) for name in names if f"{n}/{name}" in pages}:
             text = own_labels(opening(f"notebooks/{n}.ipynb"), "index", pages)
             for file, content in chapters.first_page(n, text, own, judged, executed / "results").items():
-                files[Path(n, file)] = content
+                of_figure = Path(file).suffix in (".csv", ".json")
+                files[Path("assets", figures.FIGURES, n, file) if of_figure else Path(n, file)] = content
     kept = {*config["notebooks"], "claims", "claims_by_dataset"}
     for path in sorted(
         p for p in (executed / "results").rglob("*.*") if p.parent.name in kept and p.suffix != ".partial"
@@ -159,13 +187,21 @@ def main(profile, folder, *names):
     for path in sorted(book.glob("*.md")):
         made = executed / f"{path.stem}.ipynb"
         if made.exists():
-            files[Path(made.name)] = prose(made)
+            notebooks[path.stem], carried = prose(made, executed / "results")
+            files |= carried
         else:
             files[Path(path.name)] = path.read_bytes()
     files[Path("assets/CITATION.cff")] = Path("CITATION.cff").read_bytes()
+    files[Path("assets/code/chapters.py")] = Path(chapters.__file__).read_bytes()
+    for source in (executed / "results/claims.json", book / verdicts.SCHEMA):  # at the top of the book
+        if source.exists():
+            files[Path("extra", source.name)] = source.read_bytes()
     files[Path("references.bib")] = (book / "references.bib").read_bytes()
     for path in sorted((book / "_static").glob("*.*")):  # not the README's pictures, in a folder of their own
         files[Path("_static") / path.name] = path.read_bytes()
+    if {"intro", LANDING_PAGE} <= set(notebooks):
+        files[Path(LANDING)] = landing(notebooks["intro"], notebooks[LANDING_PAGE])
+    files |= {Path(f"{page}.ipynb"): nbformat.writes(notebook).encode() for page, notebook in notebooks.items()}
     mathjax = Path(find_spec("mathjax").origin).parent / "static" / "mathjax" / "es5"
     for path in [
         mathjax / "tex-mml-chtml.js",

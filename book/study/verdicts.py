@@ -28,7 +28,8 @@ CONTEXT = {"@vocab": f"{SCHEMA}#"} | {
     term: TERMS + term
     for term in ("Claim", "ClaimReview", "Dataset", "Rating", "ScholarlyArticle", "alternateName", "appearance",
                  "claimReviewed", "isBasedOn", "itemReviewed", "name", "reviewRating", "text")
-} | {"url": {"@id": f"{TERMS}url", "@type": "@id"}, "rows": {"@type": "@id"}, "provenance": {"@type": "@id"}}  # fmt: skip
+}  # fmt: skip
+CONTEXT |= {"url": {"@id": f"{TERMS}url", "@type": "@id"}, "rows": {"@type": "@id"}, "provenance": {"@type": "@id"}}
 
 
 def as_json(ledgers, evidence):
