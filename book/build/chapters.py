@@ -164,7 +164,7 @@ def links(notebook, titles, out_dir):
     for name, title in titles.items():
         made = [p for p in (claims.MAIN, "published") if Path(out_dir, folder, f"{name}-{p}.csv").exists()]
         if made:
-            rows[title] = f"_static/results/{folder}/{name}-{made[0]}.csv"
+            rows[f"rows on {title}"] = f"_static/results/{folder}/{name}-{made[0]}.csv"
     at = f"_static/{figures.FIGURES}/{notebook}/{notebook}"
     code = {"code": "_static/code/chapters.py", "provenance": f"{at}.json"}
     return {"what is drawn": f"{at}.csv"} | rows | code
