@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 from urllib.parse import unquote
 
+import jsonschema
 import nbformat
 import pandas as pd
 import papermill
@@ -19,7 +20,7 @@ from axe_playwright_python.sync_playwright import Axe
 from nbval.plugin import IPyNbFile, coalesce_streams
 from playwright.sync_api import sync_playwright
 
-from study import portable, results
+from study import claims, evidence, portable, results
 
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT / "book/build"))
@@ -104,6 +105,8 @@ SEEN = """() => ({
     bare: [...document.images].filter(i => !i.alt || i.alt.endsWith('.png')).map(i => i.src),
     unset: [...document.querySelectorAll('.math')].filter(m => !m.querySelector('mjx-container')).length,
     links: [...document.querySelectorAll('article a[href]')].map(a => a.href),
+    figures: [...document.querySelectorAll('article figure')].map(f => ({id: f.id, links: Object.fromEntries(
+        [...f.querySelectorAll('.legend a')].map(a => [a.innerText, a.href]))})),
 })"""
 
 
@@ -219,6 +222,107 @@ def shell(command, folder):
         if not (folder / name).exists():
             (folder / name).symlink_to(ROOT / name)
     return subprocess.run(["sh", "-c", command], cwd=folder, capture_output=True, text=True)
+
+
+def local(address):
+    """The file of the book that an address leads to."""
+    return Path(unquote(address.removeprefix("file://").partition("#")[0]))
+
+
+def test_every_figure_carries_its_data(seen):
+    """The marks that it shows, the rows behind them, the cell that drew it, and where all that came from."""
+    count = 0
+    for name, page in seen.items():
+        for figure in page["figures"]:
+            links, at, count = figure["links"], f"{name}: {figure['id']}", count + 1
+            rows = pd.read_csv(local(links["what is drawn"]))
+            assert len(rows) > 1 and {"mark", "x", "y"} <= set(rows.columns), at
+            origin = json.loads(local(links["provenance"]).read_text())
+            sources = origin.get("from", {}).values()
+            assert re.match("[0-9a-f]{40}", origin["git_commit"]) and origin["seconds"] >= 0 and origin["parameters"], (
+                at
+            )
+            if name.endswith("/index"):
+                assert local(links["code"]).name == "chapters.py", at
+                assert all(len(pd.read_csv(local(links[text]))) for text in links if text.startswith("rows on ")), at
+                assert sources and all(source["parameters"]["seeds"] and source["git_commit"] for source in sources), at
+                continue
+            drew = unquote(links["cell"].partition("#")[2])
+            assert f'id="{drew}"' in local(links["cell"]).read_text(), at
+            cells = {cell.id: cell for cell in nbformat.read(local(links["notebook"]), as_version=4).cells}
+            outputs = cells[drew.removeprefix("cell-")[:64]].outputs
+            assert any("image/png" in output.get("data", {}) for output in outputs), at
+            if "/" in name or name == "intro":
+                of_page = next(text for text in links if text.startswith("rows of"))
+                assert len(pd.read_csv(local(links[of_page]))) and origin["parameters"]["seeds"], at
+            elif name == "verdict":
+                assert sources and all(source["parameters"]["seeds"] for source in sources), at
+    assert count > len(NOTEBOOKS)
+
+
+def test_what_is_drawn_is_what_was_measured(seen):
+    """The dots of chapter 4's paired differences are those of the page's rows."""
+    links = next(f["links"] for f in seen["04_ft_vs_pt/cancer"]["figures"] if f["id"] == "fig-paired-cancer")
+    drawn, rows = (pd.read_csv(local(links[text])) for text in ("what is drawn", "rows of this page"))
+    first = drawn[drawn.panel == drawn.panel[0]]
+    dots = first[(first.mark == "points") & (first.x_name == "FT")].y
+    accuracy = rows.set_index(["model", "seed"]).accuracy
+    difference = accuracy["FT"] - accuracy["dense"]
+    assert sorted(dots) == pytest.approx(sorted(difference), abs=1e-5)
+
+
+def test_the_verdicts_as_data_are_valid_and_lead_to_pages_and_rows(seen):
+    document, schema = (json.loads((HTML / name).read_text()) for name in ("claims.json", "claims.schema.json"))
+    jsonschema.validate(document, schema, jsonschema.Draft202012Validator)
+    assert {(HTML / name).as_uri() for name in ("claims.json", "claims.schema.json")} <= set(seen["claims"]["links"])
+    checksums = {entry["name"]: entry["sha256"] for entry in document["datasets"]}
+    for claim in document["claims"]:
+        assert (HTML / claim["url"]).exists(), claim["key"]
+        for finding in claim["findings"]:
+            page, _, heading = finding["url"].partition("#")
+            assert not heading or f'id="{heading}"' in (HTML / page).read_text(), finding["url"]
+            assert claim["key"] in set(pd.read_csv(HTML / finding["rows"]).claim), finding["rows"]
+            if finding["provenance"]:
+                origin = json.loads((HTML / finding["provenance"]).read_text())
+                assert origin["data_sha256"] == checksums[finding["dataset"]], finding["provenance"]
+    shown = pd.read_csv(RESULTS / "claims/all-published.csv").set_index("key")
+    assert {claim["key"]: claim["verdict"] for claim in document["claims"]} == shown.verdict.to_dict()
+
+
+def test_a_readers_first_five_minutes(toc, browser, tmp_path):
+    """Landing page, answer, a claim, its figure, its data, the command that computes it again, the same number."""
+    page, claim = browser.new_page(), claims.get("performance")
+    page.goto((HTML / "index.html").as_uri())
+    page.wait_for_selector("article h1")
+    page.locator("article a[href*='claims.html']").first.click()
+    answer = page.locator("table.answers tr", has_text=claim.asks).inner_text()
+    document = json.loads((HTML / page.locator("article a[href$='claims.json']").get_attribute("href")).read_text())
+    entry = next(entry for entry in document["claims"] if entry["key"] == claim.key)
+    assert entry["reviewRating"]["alternateName"] in answer
+    page.locator(f"article a[title='{claim.tested}']").first.click()  # the claim leads to the page that tests it
+    page.wait_for_selector("article h1")
+    name = Path(local(page.url)).stem
+    assert page.url.endswith(claim.chapter.partition("#")[2]) and local(page.url).parent.name == claim.notebook
+    figure = page.locator(f"#fig-paired-{name}")
+    assert figure.locator("img").is_visible()
+    rows = local(figure.get_by_role("link", name="rows of this page").evaluate("a => a.href"))
+    box = page.locator(".admonition", has_text="Compute this page yourself")
+    commands = "".join(box.locator("pre").all_text_contents()).strip().splitlines()
+    finding = next(f for f in entry["findings"] if (f["dataset"], f["protocol"]) == (name, claims.MAIN))
+    wanted = [c for c in commands if f'"protocol": "{finding["computed_under"]}"' in c or '"published"' in c]
+    assert len(wanted) == 2
+    for command in wanted:
+        ran = shell(command, tmp_path)
+        assert ran.returncode == 0, ran.stderr[-2000:]
+    again = tmp_path / "results"
+    assert (again / claim.notebook / rows.name).read_bytes() == rows.read_bytes()
+    evidence_again = again / Path(finding["rows"]).relative_to("_static/results")
+    assert evidence_again.read_bytes() == (HTML / finding["rows"]).read_bytes()
+    effect = evidence.read(evidence_again).query("claim == @claim.key and reading == 'effect'")
+    effect = claim.decide(effect.set_index(["split", "seed"]).value)
+    assert {key: effect[key] for key in ("effect", "low", "high", "outcome")} == {
+        key: finding[key] for key in ("effect", "low", "high", "outcome")
+    }
 
 
 def test_a_newcomer_gets_from_the_landing_page_to_a_rerun_of_her_own(toc, browser, tmp_path):

@@ -68,7 +68,13 @@ def test_a_comment_counts_where_its_module_is_imported_and_nowhere_else(project)
 
 def test_what_every_page_runs_counts_for_all(project):
     everything = {*NOTEBOOKS, "book/page.md"}
-    for name in ("requirements.txt", "legc_utils/__init__.py", "legc_utils/protocols.py", "book/study/results.py", keys.DRAWN):
+    for name in (
+        "requirements.txt",
+        "legc_utils/__init__.py",
+        "legc_utils/protocols.py",
+        "book/study/results.py",
+        keys.DRAWN,
+    ):
         assert changed_by(project / name) == everything, name
 
 

@@ -87,7 +87,7 @@ def of_prose(notebook, page, out_dir):
 
 
 def of_results(chapter, out_dir, names=None):
-    """The provenance of all results of a chapter, or of those on some data sets: dict by chapter, data set, protocol."""
+    """The provenance of all results of a chapter, or on some data sets only: dict by what names the file."""
     paths = sorted(Path(out_dir, chapter).glob("*.json"))
     keep = [path for path in paths if names is None or path.stem.rsplit("-", 1)[0] in names]
     return {f"{chapter}/{path.stem}": json.loads(path.read_text(encoding="utf-8")) for path in keep}

@@ -38,7 +38,7 @@ def data_key(name):
 
 
 def code_key(path):
-    """One hash for what a notebook (.ipynb) or page (.md) runs beside its cells: `code_behind` it, `DRAWN`, the lock."""
+    """One hash for what a notebook (.ipynb) or page (.md) runs beside its cells: `code_behind` it, `DRAWN`, lock."""
     files = code_behind(path)
     return digest([str(file) for file in files], *files, DRAWN, LOCK)
 

@@ -50,17 +50,26 @@ def own_labels(source, name, pages):
     return re.sub(r"\]\((\d\d_\w+)\.ipynb\)", page, source)
 
 
-def rerun_box(notebook, name, parameters, repository):
-    """How to compute a page again: the command with its own parameters, the executed notebook, Binder and Colab."""
+def rerun_box(notebook, name, parameters, repository, others=()):
+    """How to compute a page again: the command with its own parameters, the executed notebook, Binder and Colab.
+
+    parameters, others : dict, of the page, and of those whose rows the verdicts rest on, under other protocols
+    """
     owner = repository["url"].removeprefix("https://github.com/")
     at = f"{owner}/{{}}{repository['branch']}{{}}notebooks/{notebook}.ipynb"
     binder = "https://mybinder.org/v2/gh/" + at.format("", "?labpath=")
     colab = "https://colab.research.google.com/github/" + at.format("blob/", "/")
-    values = json.dumps(parameters | {"out_dir": "results"}, ensure_ascii=False)
+
+    def command(parameters):
+        values = json.dumps(parameters | {"out_dir": "results"}, ensure_ascii=False)
+        return f"PATH=\"$PWD/.venv/bin:$PATH\" papermill notebooks/{notebook}.ipynb out.ipynb -y '{values}'\n"
+
+    rest = "\nThe rows that verdicts rest on, under other protocols than this page's:\n\n~~~sh\n{}~~~\n"
     box = nbformat.v4.new_markdown_cell(
         "```{admonition} Compute this page yourself\n:class: tip dropdown\n"
         "After `make book` or `make test`, with other values if you like:\n\n"
-        f"~~~sh\nPATH=\"$PWD/.venv/bin:$PATH\" papermill notebooks/{notebook}.ipynb out.ipynb -y '{values}'\n~~~\n\n"
+        f"~~~sh\n{command(parameters)}~~~\n"
+        f"{rest.format(''.join(map(command, others))) if others else ''}\n"
         f"{{download}}`The executed notebook <{name}.ipynb>` holds what you see here. "
         "[](../rerun.ipynb) explains every parameter. "
         f"Without an installation: [in Binder]({binder}), or [in Colab]({colab}) after "
@@ -103,7 +112,9 @@ def staged(path, name, pages, repository):
     notebook = nbformat.read(path, as_version=4)
     first = next(c for c in notebook.cells if c.cell_type == "markdown")
     first.source = own_opening(first.source, name)
-    box = rerun_box(path.parent.name, name, notebook.metadata.papermill.parameters, repository)
+    made = [path.with_name(f"{name}-{protocol}.ipynb") for protocol in verdicts.PROTOCOLS if protocol != "published"]
+    others = [nbformat.read(other, as_version=4).metadata.papermill.parameters for other in made if other.exists()]
+    box = rerun_box(path.parent.name, name, notebook.metadata.papermill.parameters, repository, others)
     notebook.cells.insert(notebook.cells.index(first) + 1, box)
     code = [cell for cell in notebook.cells if cell.cell_type == "code"]
     # parameters as written and as given, and their check: the box says it all; then the set-up
@@ -143,7 +154,7 @@ def landing(notebook, chapter):
     """
     drew = next(cell for cell in chapter.cells if cell.id == LANDING_FIGURE)
     below = drew.metadata.mystnb.figure.caption.split("\n\n")[-1]
-    below = below.replace("../", "").replace('"#', f'"{LANDING_PAGE}.html#')
+    below = below.replace("this page", "its page").replace("../", "").replace('"#', f'"{LANDING_PAGE}.html#')
     for cell in notebook.cells:
         figure = rf"(```\{{figure\}} {re.escape(LANDING)}\n.*?)\n```"
         cell.source = re.sub(figure, lambda match: f"{match[1]}\n\n{below}\n```", cell.source, count=1, flags=re.S)
