@@ -1,5 +1,6 @@
 """The first page of each chapter, written from the kept results of the quick profile."""
 
+import io
 import re
 import sys
 from functools import cache
@@ -56,6 +57,21 @@ def test_a_first_page_has_a_figure_and_a_table_of_all_data_sets(tmp_path, notebo
     assert all(title in alt for title in titles(notebook).values())
     picture = image.imread(tmp_path / f"{notebook}.png")
     assert np.ptp(picture) > 0.5
+
+
+@pytest.mark.parametrize("notebook", [n for n in CONFIG["notebooks"] if n != SWITCHES])
+def test_the_rows_below_its_figure_are_what_it_shows(notebook):
+    own = titles(notebook)
+    cells = chapters.from_claims(notebook, JUDGED, own)
+    drawn = pd.read_csv(io.BytesIO(made(notebook)[f"{notebook}.csv"])).query("mark == 'points'")
+    shown = set(zip(drawn.y_name, drawn.x.map("{:.6g}".format)))
+    for row in cells.itertuples():
+        for number in (row.effect, *row.each):
+            assert (own[row.dataset], f"{number + 0.0:.6g}") in shown, row.says
+    for address in chapters.links(notebook, own, REFERENCE).values():
+        if address.startswith("_static/results/"):
+            assert (REFERENCE / address.removeprefix("_static/results/")).exists()
+    assert len(chapters.links(notebook, own, REFERENCE)) == len(own) + 3
 
 
 @pytest.mark.parametrize("notebook", [n for n in CONFIG["notebooks"] if n != SWITCHES])
