@@ -23,8 +23,9 @@ PAPER = {
 ROWS = "_static/results"  # of the rendered book: the folder of results
 SCHEMA = "claims.schema.json"
 TERMS = "https://schema.org/"
-# schema.org's own terms; all others are explained by the schema that stands beside the file
-CONTEXT = {"@vocab": f"{SCHEMA}#"} | {
+OWN = f"https://github.com/legcnet-companion/legcnet-companion/blob/main/book/{SCHEMA}#"
+# schema.org's own terms by name; all others are those of the schema
+CONTEXT = {"@vocab": OWN} | {
     term: TERMS + term
     for term in ("Claim", "ClaimReview", "Dataset", "Rating", "ScholarlyArticle", "alternateName", "appearance",
                  "claimReviewed", "isBasedOn", "itemReviewed", "name", "reviewRating", "text")
