@@ -162,7 +162,8 @@ def main(profile, folder, *names):
             files[Path(made.name)] = prose(made)
         else:
             files[Path(path.name)] = path.read_bytes()
-    files[Path("assets/CITATION.cff")] = Path("CITATION.cff").read_bytes()
+    for path in (Path("CITATION.cff"), book / "cite.bib", book / "archive.txt"):
+        files[Path("assets") / path.name] = path.read_bytes()
     files[Path("references.bib")] = (book / "references.bib").read_bytes()
     for path in sorted((book / "_static").glob("*.*")):  # not the README's pictures, in a folder of their own
         files[Path("_static") / path.name] = path.read_bytes()
