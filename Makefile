@@ -1,4 +1,4 @@
-# make book · make pdf · make check · make test · make test-slow · make bench · make notebooks · make reference · make sweep · make sensitivity · make cluster-test · make cluster-bench · make lint · make lock     (each sets up .venv itself)
+# make book · make pdf · make archive · make report · make verify · make check · make test · make test-slow · make bench · make notebooks · make reference · make sweep · make sensitivity · make cluster-test · make cluster-bench · make lint · make lock     (each sets up .venv itself)
 
 # PYTHON names the Python 3.11 that .venv is made with; without it, it is the first on PATH
 PROFILE ?= paper
@@ -21,7 +21,7 @@ ifneq (,$(findstring :,$(CURDIR)))
 $(error $(CURDIR) has a colon, which separates folders in PATH: move the checkout)
 endif
 
-.PHONY: anew book pdf check test test-slow bench notebooks reference sweep sensitivity cluster-test cluster-bench lint lock install chromium clean
+.PHONY: anew book pdf archive report verify check test test-slow bench notebooks reference sweep sensitivity cluster-test cluster-bench lint lock install chromium clean
 
 book: install
 	@$(RUN) -m legc_utils.datasets
@@ -35,10 +35,26 @@ pdf: book chromium
 	 --virtual-time-budget=60000 --print-to-pdf="$$PWD/$(OUT)/legcnet.pdf" "$$PWD/$(OUT)/print/_build/singlehtml/index.html"
 	@echo "$$PWD/$(OUT)/legcnet.pdf"
 
+# Results, executed notebooks and what computes them as one RO-Crate, judged by an independent validator
+archive: book
+	@$(RUN) book/build/archive.py $(PROFILE) $(OUT)/legcnet.zip
+	@$(RUN) book/build/validate.py $(OUT)/legcnet.zip $(OUT)/legcnet.txt
+	@cat $(OUT)/legcnet.txt
+
+# The same of the quick book, and what the validator says becomes what the page "How to cite" shows
+report:
+	@$(MAKE) --no-print-directory archive PROFILE=quick
+	cp _build/quick/_build/legcnet.txt book/archive.txt
+
+# The files of an archive, and one of its pages computed again: make verify ARCHIVE=legcnet.zip CHAPTER=01_sdic/iris-published
+CHAPTER ?= 04_ft_vs_pt/iris-published
+verify: install
+	@$(RUN) book/build/verify.py "$(ARCHIVE)" "$(CHAPTER)"
+
 # One thread a process: two processes share two cores, and threads that wait for each other cost more than they give.
 # Numba's count as well: its threads are OpenMP's, and so torch's.
-check test test-slow notebooks: export OMP_NUM_THREADS = 1
-check test test-slow notebooks: export NUMBA_NUM_THREADS = 1
+check test test-slow notebooks verify: export OMP_NUM_THREADS = 1
+check test test-slow notebooks verify: export NUMBA_NUM_THREADS = 1
 # Each file by one worker, in the order of conftest.py: what takes longest begins first
 PYTEST := $(RUN) -m pytest -n 2 --dist loadfile --no-loadscope-reorder --nbval-cell-timeout 600
 
@@ -103,12 +119,11 @@ $(VENV)/installed: requirements.txt pyproject.toml $(shell $(RUN) -I book/build/
 chromium:
 	@command -v chromium chromium-browser google-chrome > /dev/null || sh tests/install_chromium.sh
 
-# Resolve pyproject.toml anew and write down every version
+# Resolve pyproject.toml and write down every version with its checksums; needs PyTorch's CPU wheels in pip's reach
 lock:
 	python=$$(sh book/build/find_python.sh "$(PYTHON)") && "$$python" -m venv --clear .venv-lock
-	.venv-lock/bin/python -m pip install -qq '.[book,test,bench]'
-	(echo '# The lock: every package that is installed, at one version. Written by `make lock` from pyproject.toml.'; \
-	 .venv-lock/bin/python -m pip freeze --all --exclude pip --exclude legc-utils | sed 's/+cpu$$//' | sort -f) > requirements.txt
+	.venv-lock/bin/python -m pip install -qq uv
+	.venv-lock/bin/python book/build/lock.py
 	rm -r .venv-lock
 
 clean:

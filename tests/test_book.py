@@ -24,21 +24,16 @@ from study import claims, evidence, portable, results
 
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT / "book/build"))
+import archive  # noqa: E402
 import stage  # noqa: E402
+import validate  # noqa: E402
+import verify  # noqa: E402
 
 HTML = ROOT / "_build/quick/_build/html"
 RESULTS = ROOT / "book/executed/quick/results"
 REFERENCE = Path(__file__).parent / "reference"  # RESULTS of a run that was read and found good: make reference
 REFERENCES = sorted(REFERENCE.rglob("*.csv"))
 NOTEBOOKS = sorted(path.stem for path in (ROOT / "notebooks").glob("*.py"))
-# How near a fresh run must come, by folder: (tolerance, relative and absolute; columns, None for all). What is trained
-# gives the same bits on every x86-64 with AVX2 (`portable`); what is left is the last digits of linear algebra
-NEAR = {
-    "default": (1e-6, None),
-    # maps followed where they are chaotic: every last digit grows, so only what averages over many windows is compared
-    "10_chaos": (0.05, ["kind", "name", "seed", "setting", "at", "truth", "rate", "positive", "value"]),
-    "evidence/10_chaos": (0.05, ["claim", "dataset", "protocol", "split", "seed"]),
-}
 
 pytestmark = pytest.mark.whole
 
@@ -373,10 +368,7 @@ def test_a_fresh_run_gives_the_reference_results(toc, path):
     if path.parent.name == "13_networks" and not portable.supported():
         pytest.skip("what torch trains ends elsewhere on this processor")
     kept, fresh = (pd.read_csv(root / path.relative_to(REFERENCE)) for root in (REFERENCE, RESULTS))
-    tolerance, columns = NEAR.get(str(path.parent.relative_to(REFERENCE)), NEAR["default"])
-    columns = columns or list(kept.columns)
-    assert len(kept) == len(fresh) and list(kept.columns) == list(fresh.columns)
-    pd.testing.assert_frame_equal(fresh[columns], kept[columns], rtol=tolerance, atol=tolerance, check_dtype=False)
+    verify.assert_near(kept, fresh, str(path.parent.relative_to(REFERENCE)))
 
 
 def test_every_result_of_the_quick_profile_has_a_reference(toc):
@@ -422,6 +414,16 @@ def test_a_second_run_gives_the_same_bytes(toc, tmp_path, page):
     papermill = [sys.executable, "-m", "papermill", f"notebooks/{notebook}.ipynb", str(tmp_path / "out.ipynb")]
     subprocess.run([*papermill, "-y", json.dumps(given)], cwd=ROOT, env=one_thread, check=True, capture_output=True)
     assert (tmp_path / notebook / kept.name).read_bytes() == kept.read_bytes()
+
+
+def test_the_book_as_one_archive_is_valid_and_its_page_comes_out_again(toc, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(ROOT)
+    monkeypatch.setenv("NUMBA_NUM_THREADS", "1")
+    path = archive.write("quick", tmp_path / "legcnet.zip")
+    valid, text = validate.report(path)
+    assert valid and text == (ROOT / "book/archive.txt").read_text(), text  # as the page shows
+    verify.main(path, "04_ft_vs_pt/iris-published")
+    assert "iris-published.csv: the same bytes" in capsys.readouterr().out
 
 
 def test_every_link_inside_the_book_leads_somewhere(seen):

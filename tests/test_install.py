@@ -1,14 +1,19 @@
 """make sets up an environment of the right Python, in this checkout and nowhere else, whatever its path."""
 
+import hashlib
 import os
 import re
 import shutil
 import subprocess
 import sys
 import tomllib
+import zipfile
+from importlib import metadata
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 import legc_utils
 from legc_utils import datasets
@@ -17,6 +22,7 @@ pytestmark = pytest.mark.whole
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT / "book/build"))
 import environment  # noqa: E402
+import lock  # noqa: E402
 
 BASE = Path(sys._base_executable)  # no environment's
 MAKE = ["make", "--no-print-directory"]
@@ -130,6 +136,65 @@ def test_a_link_to_another_environment_is_never_cleared(tmp_path, monkeypatch):
     with pytest.raises(SystemExit, match="link to ../other"):
         environment.install()
     assert (tmp_path / "other/bin").exists()
+
+
+def wheel(folder, name, needs=()):
+    """A wheel of a package at version 1 that has nothing but needs: its line in a lock."""
+    path = folder / f"{name}-1-py3-none-any.whl"
+    about = "".join([f"Metadata-Version: 2.1\nName: {name}\nVersion: 1\n", *(f"Requires-Dist: {n}\n" for n in needs)])
+    files = {"METADATA": about, "WHEEL": "Wheel-Version: 1.0\nGenerator: x\nTag: py3-none-any\n", "RECORD": ""}
+    with zipfile.ZipFile(path, "w") as archive:
+        for file, content in files.items():
+            archive.writestr(f"{name}-1.dist-info/{file}", content)
+    return f"{name}==1 --hash=sha256:{hashlib.sha256(path.read_bytes()).hexdigest()}\n"
+
+
+def test_a_file_with_another_checksum_is_not_installed(tmp_path):
+    folder, offline = checkout(tmp_path / "here"), {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(tmp_path)}
+    line = wheel(tmp_path, "tiny")
+    (folder / "requirements.txt").write_text(line)
+    code, said = make(folder, "install", f"PYTHON={BASE}", **offline)
+    assert code == 0, said
+    (folder / "requirements.txt").write_text(re.sub("sha256:....", "sha256:0000", line))
+    shutil.rmtree(folder / ".venv")
+    code, said = make(folder, "install", f"PYTHON={BASE}", **offline)
+    assert code != 0 and "DO NOT MATCH THE HASHES" in said and not (folder / ".venv/installed").exists()
+
+
+def test_constraints_are_installed_only_where_a_wheel_asks_for_them(tmp_path):
+    """As torch's wheel from the index asks for CUDA, and its CPU wheel does not."""
+    if int(metadata.version("pip").split(".")[0]) < 26:
+        pytest.skip("this pip refuses what only constraints pin; the lock has a newer one")
+    (tmp_path / "requirements-cuda.txt").write_text(wheel(tmp_path, "cuda"))
+    for needs, wanted in ((["cuda; sys_platform != 'none'"], {"cuda-1", "framework-1"}), ([], {"framework-1"})):
+        (tmp_path / "requirements.txt").write_text(f"-c requirements-cuda.txt\n{wheel(tmp_path, 'framework', needs)}")
+        pip = [sys.executable, "-m", "pip", "install", "--dry-run", "--no-index", "--find-links", tmp_path]
+        options = ["--ignore-installed", "--require-hashes", "-r", tmp_path / "requirements.txt"]
+        ran = subprocess.run([*pip, *options], capture_output=True, text=True)
+        assert ran.returncode == 0, ran.stderr
+        assert set(ran.stdout.splitlines()[-1].removeprefix("Would install ").split()) == wanted
+
+
+def test_the_lock_has_all_that_pyproject_asks_for_each_with_checksums():
+    pins = lock.pins((ROOT / "requirements.txt").read_text())
+    locked = {}
+    for pin, text in pins.items():
+        requirement = Requirement(pin)
+        assert re.findall(r"--hash=sha256:[0-9a-f]{64}(?= |$)", text, re.MULTILINE), pin
+        if requirement.marker is None or requirement.marker.evaluate():
+            locked[requirement.name] = str(requirement.specifier).removeprefix("==")
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    for needs in (project["dependencies"], *project["optional-dependencies"].values()):
+        for need in map(Requirement, needs):
+            assert need.specifier.contains(locked[canonicalize_name(need.name)]), need
+    assert "pip" in locked and "-c requirements-cuda.txt\n" in (ROOT / "requirements.txt").read_text()
+    cuda = {Requirement(pin).name for pin in lock.pins((ROOT / "requirements-cuda.txt").read_text())}
+    assert "nvidia-cublas" in cuda and not cuda & locked.keys()
+    (cpu,) = lock.pins((ROOT / "requirements-cpu.txt").read_text()).values()
+    torch = next(text for pin, text in pins.items() if pin.startswith("torch=="))
+    assert cpu.startswith(f"torch=={locked['torch']}+cpu ;") and cpu.split("--hash=")[1].strip() in torch
+    for file in ("requirements.txt", "requirements-cpu.txt", "requirements-cuda.txt"):
+        assert "://" not in (ROOT / file).read_text()  # of whatever index it was made from
 
 
 def find_python(folders, *arguments):

@@ -6,6 +6,7 @@ of this checkout: a copy, or a folder that was moved, still has the first one's 
 
 import fcntl
 import os
+import re
 import subprocess
 import sys
 from importlib.util import find_spec
@@ -15,7 +16,8 @@ VERSION = (3, 11)
 VENV = Path(".venv")
 PYTHON = VENV / "bin/python"
 STAMP = VENV / "installed"
-SOURCES = Path("requirements.txt"), Path("pyproject.toml")
+SOURCES = Path("requirements.txt"), Path("pyproject.toml")  # pip checks what it installs by the first's checksums
+CPU = Path("requirements-cpu.txt")
 ELSEWHERE = ("PIP_PYTHON", "PIP_TARGET", "PIP_PREFIX", "PIP_ROOT")  # where pip would install instead
 
 
@@ -37,6 +39,13 @@ def install():
         subprocess.run([sys.executable, "-m", "venv", "--clear", VENV], check=True)
     STAMP.unlink(missing_ok=True)  # until all is there
     pip = [PYTHON, "-m", "pip", "install", "-qq"]
+    if own := re.search(r"^pip==(?:.*\\\n)*.*", SOURCES[0].read_text(), re.MULTILINE):
+        # first, as venv's may be older than 26.1, which refuses what only constraints pin
+        first = VENV / "pip.txt"
+        first.write_text(own[0])
+        subprocess.run([*pip, "-r", first], check=True)
+    if CPU.exists() and subprocess.run([*pip, "--no-deps", "-r", CPU], capture_output=True).returncode:
+        print("torch comes with CUDA, as pip finds no CPU wheel: README.md says how to have that", file=sys.stderr)
     subprocess.run([*pip, "-r", "requirements.txt"], check=True)
     subprocess.run([*pip, "--no-deps", "--no-build-isolation", "-e", "."], check=True)
     STAMP.touch()

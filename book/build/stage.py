@@ -202,7 +202,8 @@ def main(profile, folder, *names):
             files |= carried
         else:
             files[Path(path.name)] = path.read_bytes()
-    files[Path("assets/CITATION.cff")] = Path("CITATION.cff").read_bytes()
+    for path in (Path("CITATION.cff"), book / "cite.bib", book / "archive.txt"):
+        files[Path("assets") / path.name] = path.read_bytes()
     files[Path("assets/code/chapters.py")] = Path(chapters.__file__).read_bytes()
     for source in (executed / "results/claims.json", book / verdicts.SCHEMA):  # at the top of the book
         if source.exists():
