@@ -82,7 +82,9 @@ def race(split, protocol, kept, seed=0):
     drawn = [[derived_seed("explore", split.seed, size, k) for size in sizes.tolist()] for k in range(DRAWS + 1)]
     random = np.concatenate([rankings.random_masks(kept[first], seeds) for seeds in drawn])
     every = np.concatenate([np.ones_like(kept[:1]), different, random])
-    runs = training.train_ensemble(split, protocol.hidden, [seed], protocol, masks=every[None], evaluate="stop", halt=True)
+    runs = training.train_ensemble(
+        split, protocol.hidden, [seed], protocol, masks=every[None], evaluate="stop", halt=True
+    )
     accuracy = runs.at_stop().accuracy.to_numpy()
     chance = accuracy[1 + len(different) :].reshape(DRAWS + 1, -1)[:, of_size.ravel()]
     own = accuracy[1:][place.ravel()]
@@ -109,10 +111,14 @@ def summary(dataset, protocol, folder=PARTS):
     every = pd.concat(found, keys=SPLITS, names=["split", "point"])
     claim, at = claims.get(CLAIM), every.groupby("point")
     rows = points(dataset=dataset, protocol=protocol).join(at[["accuracy", "random", "dense"]].mean())
-    rows.insert(len(CHOICES), "kept", every["mask"].map(lambda bits: bits.count("1") / len(bits)).groupby("point").mean())
+    rows.insert(
+        len(CHOICES), "kept", every["mask"].map(lambda bits: bits.count("1") / len(bits)).groupby("point").mean()
+    )
     for name, of in {"": every.accuracy - every.random, "placebo_": every.placebo - every.random}.items():
         decided = pd.DataFrame([claim.decide(of.xs(point, level="point")) for point in rows.index])
-        rows[[f"{name}effect", f"{name}low", f"{name}high", f"{name}outcome"]] = decided[["effect", "low", "high", "outcome"]]
+        rows[[f"{name}effect", f"{name}low", f"{name}high", f"{name}outcome"]] = decided[
+            ["effect", "low", "high", "outcome"]
+        ]
     return rows.assign(mask=found[0]["mask"])
 
 
