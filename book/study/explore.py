@@ -1,136 +1,161 @@
-"""What a reader may choose on the page "Explore", and what comes of every choice: masks, accuracies, outcomes.
+"""The figure of the page "Explore": a reader chooses, and mask, effect and outcome follow, by Vega-Altair.
 
-`python -m study.explore` computes the whole grid and writes `TABLE`, one data set, protocol and split after another; what
-is there already is not computed again.
+Nothing is loaded from outside: `script` is what book/build/stage.py writes beside the pages, from Altair's own package.
 """
 
-import itertools
 import json
-from dataclasses import replace
-from pathlib import Path
 
-import numpy as np
 import pandas as pd
-from tqdm import tqdm
 
-from legc_utils import datasets, granger, lyapunov, protocols, selection, training
-from study import claims, rankings, results, texts
-from study.randomness import derived_seed
+from legc_utils import datasets, protocols, training
+from study import choices, claims, plots
 
-TABLE = Path(__file__).parents[1] / "explore.csv.gz"
-PARTS = TABLE.parents[1] / "_build/explore"
-CLAIM = "superior_random"  # whose smallest effect of interest decides
-DATASETS = ("cancer", "titanic", "banknote", "iris", "wine")
-PROTOCOLS = ("resplit", "corrected")
-LAGS = {"smallest p of all lags": dict(lag_choice="min"), "one lag": dict(lag_choice="min", max_lag=1),
-        "the lag of BIC": dict(lag_choice="bic")}  # fmt: skip
-GRID = {  # choice -> its levels, as the page offers them
-    "dataset": DATASETS, "protocol": PROTOCOLS, "window": (50, 100, 200, 300), "overlap": (0.0, 0.5),
-    "alpha": (0.01, 0.05, 0.1, 0.2), "lags": tuple(LAGS), "rule": protocols.CHOICES["rule"],
+SCRIPT = "vega/vega.js"  # below _static
+LABELS = {
+    "dataset": "Data set", "protocol": "Protocol", "window": "Window (iterates)", "overlap": "Overlap (share)",
+    "alpha": "Level of the test", "lags": "Lag", "rule": "Weights to prune",
 }  # fmt: skip
-CHOICES = tuple(GRID)
-SPLITS, DRAWS = range(40), 4  # one network a split; random masks a size, the last one as the placebo
+WORDS = {"resplit": "published, other splits", "noncausal": "those that do not predict the error",
+         "causal": "those that do"}  # fmt: skip
+START = dict(dataset="cancer", protocol="resplit", window=200, overlap=0.0, alpha=0.05,
+             lags="smallest p of all lags", rule="noncausal")  # fmt: skip
+_SHOWN = (
+    "kept",
+    "accuracy",
+    "random",
+    "dense",
+    *(f"{p}{e}" for p in ("", "placebo_") for e in ("effect", "low", "high")),
+)
+
+_PAGE = """
+<div id="explore" class="explore"></div>
+<p id="explore-says" class="explore" role="status"></p>
+<noscript>To choose takes JavaScript; the figure below shows all choices at once.</noscript>
+<script type="text/csv" id="explore-table">{table}</script>
+<script src="_static/{script}"></script>
+<script>
+(() => {{
+  const spec = {spec}, names = {names}, words = {words};
+  const text = document.getElementById("explore-table").textContent.trim();
+  const [head, ...lines] = text.split("\\n").map(line => line.split(","));
+  const value = (name, cell) => words.includes(name) ? cell : +cell;
+  const rows = lines.map(line => Object.fromEntries(head.map((name, k) => [name, value(name, line[k])])));
+  const share = value => (100 * value).toFixed(1), points = value => (100 * value).toFixed(2).replace("-", "−");
+  spec.datasets = {{table: rows}};
+  vegaEmbed("#explore", spec, {{renderer: "svg", actions: false}}).then(({{view}}) => {{
+    const says = document.getElementById("explore-says");
+    const say = () => {{
+      const r = rows.find(row => names.every(name => row[name] === view.signal("pick_" + name)));
+      says.textContent = `Accuracy at the stop ${{share(r.accuracy)}} %, of random masks of the same size ` +
+        `${{share(r.random)}} %, dense ${{share(r.dense)}} %; ${{share(r.kept)}} % of the weights kept. ` +
+        `LEGC minus random ${{points(r.effect)}} points (${{points(r.low)}} to ${{points(r.high)}}): ${{r.outcome}}; ` +
+        `placebo ${{points(r.placebo_effect)}} (${{points(r.placebo_low)}} to ${{points(r.placebo_high)}}).`;
+    }};
+    names.forEach(name => view.addSignalListener("pick_" + name, say));
+    say();
+  }});
+}})();
+</script>
+"""
 
 
-def points(**chosen):
-    """The grid, in the order of the table: DataFrame with a column a choice; `chosen` has a level for some of them."""
-    levels = [(chosen[name],) if name in chosen else GRID[name] for name in CHOICES]
-    return pd.DataFrame(itertools.product(*levels), columns=CHOICES)
+def script():
+    """Vega, Vega-Lite and vega-embed as one script, which leaves its names to no one else: str."""
+    import vl_convert
+
+    return f"(() => {{{vl_convert.javascript_bundle()}}})();\n"
 
 
-def masks(split, protocol, seed=0):
-    """LEGCNet-FT's mask at each of `points` of a data set and protocol, from one dense training.
-
-    Returns bool (n_points, n_weights), True = keep; `selection.find_masks` would find the same, one by one.
-    """
-    protocol = protocols.get(protocol, split.name)
-    n_rows = protocol.recorded_epochs * -(-len(split.X_train) // protocol.batch_size) + 1
-    n_weights = training.count_weights(training.layer_sizes(split, protocol.hidden))
-    windows = list(itertools.product(GRID["window"], GRID["overlap"]))
-    choices = dict(decimals=protocol.decimals, steps=protocol.steps, **protocol.embedding)
-    streams = [lyapunov.StreamingLyapunov(n_weights, *window, **choices) for window in windows]
-    ends = [lyapunov.window_ends(n_rows, *window, needed=True) for window in windows]
-    rows = np.unique(np.concatenate(ends))
-
-    def take(piece):
-        for stream in streams:
-            stream.update(piece.reshape(len(piece), -1))
-
-    read = dict(epochs=protocol.recorded_epochs, rows=rows, errors=(protocol.target,), evaluate=(), record=take)
-    error = training.train_ensemble(split, protocol.hidden, [seed], protocol, **read).target_error[:, 0]
-    found = {}
-    for window, stream, end in zip(windows, streams, ends):
-        target, exponents = error[np.searchsorted(rows, end)], stream.result()
-        for name, change in LAGS.items():
-            own = replace(protocol, **change)
-            found[(*window, name)] = granger.protocol_pvalues(target, exponents, own, own.max_lag)
-    kept = [
-        selection.legc_mask(found[p.window, p.overlap, p.lags], p.alpha, p.rule, protocol.correction)
-        for p in points(dataset=split.name, protocol=protocol.name).itertuples()
-    ]
-    return np.array(kept)
+def layers():
+    """Data set -> (inputs, hidden, outputs) of the network behind a mask."""
+    of = lambda name: training.layer_sizes(datasets.load(name), protocols.get("published", name).hidden)
+    return {name: of(name) for name in choices.DATASETS}
 
 
-def race(split, protocol, kept, seed=0):
-    """Accuracies at the stop under each mask of `kept` (n, n_weights), and beside each those of random ones of its size.
+def chart(table, sizes):
+    """The figure, an altair Chart of the data `table`; its parameters are pick_<choice>."""
+    import altair as alt
 
-    Returns a DataFrame, a row a mask: accuracy, random (mean of `DRAWS`), placebo (one more random mask), dense.
-    """
-    protocol = protocols.get(protocol, split.name)
-    different, place = np.unique(kept, axis=0, return_inverse=True)
-    sizes, first, of_size = np.unique(kept.sum(axis=1), return_index=True, return_inverse=True)
-    drawn = [[derived_seed("explore", split.seed, size, k) for size in sizes.tolist()] for k in range(DRAWS + 1)]
-    random = np.concatenate([rankings.random_masks(kept[first], seeds) for seeds in drawn])
-    every = np.concatenate([np.ones_like(kept[:1]), different, random])
-    runs = training.train_ensemble(
-        split, protocol.hidden, [seed], protocol, masks=every[None], evaluate="stop", halt=True
+    picks = []
+    for name in choices.CHOICES:
+        levels = list(dict.fromkeys(table[name]))
+        bind = alt.binding_select(options=levels, labels=[WORDS.get(v, str(v)) for v in levels], name=LABELS[name])
+        picks.append(alt.param(name=f"pick_{name}", value=START[name], bind=bind))
+    same = " && ".join(f"datum.{name} === pick_{name}" for name in choices.CHOICES)
+    base = alt.Chart(alt.NamedData("table"))
+
+    inside = f"datum.k < {json.dumps({n: a * b for n, (a, b, _) in sizes.items()})}[datum.dataset]"
+    of = lambda place: f"{json.dumps({n: layer[place] for n, layer in sizes.items()})}[datum.dataset]"
+    weights = (
+        base.transform_filter(same)
+        .transform_calculate(bit="split(datum.mask, '')", k="sequence(0, length(datum.mask))")
+        .transform_flatten(["bit", "k"])
     )
-    accuracy = runs.at_stop().accuracy.to_numpy()
-    chance = accuracy[1 + len(different) :].reshape(DRAWS + 1, -1)[:, of_size.ravel()]
-    own = accuracy[1:][place.ravel()]
-    return pd.DataFrame(dict(accuracy=own, random=chance[:-1].mean(axis=0), placebo=chance[-1], dense=accuracy[0]))
-
-
-def summary(dataset, protocol, folder=PARTS):
-    """The table's rows of a data set and protocol: `points` with what came of them over `SPLITS`.
-
-    Beside the choices: kept (share of weights, mean), accuracy, random, dense (means), effect, low, high, outcome (accuracy
-    minus random, as the ledger decides `CLAIM`), placebo, placebo_low, placebo_high (a random mask's), and mask (of the
-    first split, "1" for each weight that is kept, in the order of `training`). Splits are kept in `folder`.
-    """
-    found = []
-    for number in tqdm(SPLITS, f"{dataset}, {protocol}"):
-        path = Path(folder, f"{dataset}-{protocol}-{number}.csv")
-        if not path.exists():
-            split = datasets.load(dataset, protocol, number)
-            kept = masks(split, protocol)
-            text = ["".join(row) for row in np.where(kept, "1", "0")]
-            path.parent.mkdir(parents=True, exist_ok=True)
-            results.write(path, race(split, protocol, kept).assign(mask=text).to_csv(index=False))
-        found.append(pd.read_csv(path, dtype={"mask": str}))
-    every = pd.concat(found, keys=SPLITS, names=["split", "point"])
-    claim, at = claims.get(CLAIM), every.groupby("point")
-    rows = points(dataset=dataset, protocol=protocol).join(at[["accuracy", "random", "dense"]].mean())
-    rows.insert(
-        len(CHOICES), "kept", every["mask"].map(lambda bits: bits.count("1") / len(bits)).groupby("point").mean()
+    colour = alt.Color("state:N", title=None, legend=alt.Legend(orient="bottom")).scale(
+        domain=["kept", "pruned"], range=[_hex(plots.MODELS["FT"]), "#bdbdbd"]
     )
-    for name, of in {"": every.accuracy - every.random, "placebo_": every.placebo - every.random}.items():
-        decided = pd.DataFrame([claim.decide(of.xs(point, level="point")) for point in rows.index])
-        rows[[f"{name}effect", f"{name}low", f"{name}high", f"{name}outcome"]] = decided[
-            ["effect", "low", "high", "outcome"]
-        ]
-    return rows.assign(mask=found[0]["mask"])
+    panels = []
+    for title, which, first, width, x, y in (
+        ("W1: inputs to hidden", inside, "0", of(1), "hidden unit", "input"),
+        ("W2: hidden to outputs", f"!({inside})", f"{of(0)} * {of(1)}", of(2), "output", "hidden unit"),
+    ):
+        at = f"(datum.k - {first})"
+        panel = weights.transform_filter(which).transform_calculate(
+            state="datum.bit === '1' ? 'kept' : 'pruned'",
+            column=f"{at} % {width} + 1",
+            row=f"floor({at} / {width}) + 1",
+        )
+        marks = panel.mark_rect(stroke="white").encode(
+            alt.X("column:O", title=x, axis=alt.Axis(labelAngle=0)), alt.Y("row:O", title=y), colour,
+            tooltip=[alt.Tooltip("state:N"), alt.Tooltip("k:Q", title="weight")],
+        )  # fmt: skip
+        panels.append(marks.properties(title=title, width=alt.Step(16), height=alt.Step(16)))
+
+    ranked = base.transform_filter("datum.dataset === pick_dataset").transform_window(
+        rank="row_number()", sort=[alt.SortField("effect")]
+    ).transform_calculate(
+        points="100 * datum.effect", least="100 * datum.low", most="100 * datum.high",
+        chance="100 * datum.placebo_effect",
+        chance_low="100 * datum.placebo_low", chance_high="100 * datum.placebo_high",
+        beside="datum.rank + 8",
+    )  # fmt: skip
+    x = alt.X("rank:Q", title="all choices on this data set, by their effect")
+    y = alt.Y("points:Q", title="accuracy, LEGC − random masks (points)", scale=alt.Scale(zero=False))
+    outcome = alt.Color("outcome:N", title="outcome", legend=alt.Legend(orient="bottom", columns=2)).scale(
+        domain=list(claims.OUTCOMES[:4]), range=[_hex(plots.OUTCOMES[o][0]) for o in claims.OUTCOMES[:4]]
+    )
+    cloud = ranked.mark_point(size=8, filled=True, opacity=0.35).encode(x, y, outcome)
+    mine = ranked.transform_filter(same)
+    bar = mine.mark_rule(strokeWidth=3).encode(x, alt.Y("least:Q"), alt.Y2("most:Q"), outcome)
+    dot = mine.mark_point(size=140, filled=True, opacity=1).encode(x, y, outcome)
+    grey = mine.mark_rule(strokeWidth=3, color="#8c8c8c").encode(
+        alt.X("beside:Q"), alt.Y("chance_low:Q"), alt.Y2("chance_high:Q")
+    )
+    placebo = mine.mark_point(size=90, shape="diamond", filled=True, opacity=1, color="#8c8c8c").encode(
+        alt.X("beside:Q"), alt.Y("chance:Q")
+    )
+    zero = alt.Chart(alt.InlineData([{}])).mark_rule(strokeDash=[2, 3], color="#8c8c8c").encode(y=alt.datum(0))
+    effect = alt.layer(zero, cloud, grey, placebo, bar, dot).properties(
+        title="Your choice among all, placebo in grey", width=320, height=240
+    )
+    both = alt.hconcat(alt.hconcat(*panels), effect).resolve_scale(color="independent")
+    return both.add_params(*picks).configure(background="transparent").configure_view(stroke=None)
 
 
-def main(folder=PARTS, table=TABLE):
-    """Compute what is missing of the grid, and write the table with, beside it, where it came from."""
-    parts = [summary(dataset, protocol, folder) for dataset in DATASETS for protocol in PROTOCOLS]
-    whole = pd.concat(parts, ignore_index=True)
-    whole.to_csv(table, index=False, float_format="%.5g", compression=dict(method="gzip", mtime=0))
-    about = dict(splits=len(SPLITS), draws=DRAWS, claim=CLAIM, git_commit=results.git_commit())
-    about["data_sha256"] = {name: texts.checksum(name) for name in DATASETS}
-    results.write(table.with_name("explore.json"), json.dumps(about, indent=1) + "\n")
+def _hex(colour):
+    import matplotlib.colors
+
+    return matplotlib.colors.to_hex(colour)
 
 
-if __name__ == "__main__":
-    main()
+def page(table):
+    """The figure with its choices and, in a sentence that is read aloud, its numbers: HTML for a page of the book.
+
+    table : DataFrame, as `choices.summary` makes it
+    """
+    shown = table[[*choices.CHOICES, *_SHOWN, "outcome", "mask"]]
+    words = [name for name in shown if not pd.api.types.is_numeric_dtype(shown[name])]
+    return _PAGE.format(
+        table=shown.to_csv(index=False, float_format="%.4g"), script=SCRIPT, names=json.dumps(choices.CHOICES),
+        spec=chart(table, layers()).to_json(indent=None), words=json.dumps(words),
+    )  # fmt: skip
