@@ -1,4 +1,4 @@
-# make book · make pdf · make archive · make report · make verify · make check · make test · make test-slow · make bench · make notebooks · make reference · make sweep · make sensitivity · make cluster-test · make cluster-bench · make lint · make lock     (each sets up .venv itself)
+# make book · make pdf · make archive · make report · make verify · make check · make test · make test-slow · make bench · make notebooks · make reference · make sweep · make sensitivity · make explore · make cluster-test · make cluster-bench · make lint · make lock     (each sets up .venv itself)
 
 # PYTHON names the Python 3.11 that .venv is made with; without it, it is the first on PATH
 PROFILE ?= paper
@@ -21,7 +21,7 @@ ifneq (,$(findstring :,$(CURDIR)))
 $(error $(CURDIR) has a colon, which separates folders in PATH: move the checkout)
 endif
 
-.PHONY: anew book pdf archive report verify check test test-slow bench notebooks reference sweep sensitivity cluster-test cluster-bench lint lock install chromium clean
+.PHONY: anew book pdf archive report verify check test test-slow bench notebooks reference sweep sensitivity explore cluster-test cluster-bench lint lock install chromium clean
 
 book: install
 	@$(RUN) -m legc_utils.datasets
@@ -95,6 +95,10 @@ sweep: install
 sensitivity: sweep
 	cp _build/sweep/specifications.csv book/sensitivity.csv
 	cp _build/sweep/specifications.json book/sensitivity.json
+
+# What the page "Explore" lets a reader choose from, computed anew where it is not there
+explore: install
+	@$(RUN) -m study.choices
 
 # A sweep through a real Slurm on this one machine, as root: installed by apt where it is missing, started, stopped
 cluster-test: install

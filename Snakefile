@@ -65,7 +65,7 @@ runs = [(n, d, p) for d in reversed(names) for n, notebook in config["notebooks"
         if kinds[d] in notebook["data"] and d in settings.get("only", {}).get(n, names) for p in notebook["protocols"]
         if p == "published" or {d, kinds[d]} & {*settings.get(split_key(notebook, p), ())}]
 pages = [f"{executed}/{n}/{d}-{p}.ipynb" for n, d, p in runs]
-prose = ["intro", "claims", "changed", "verdict", "sensitivity", "tables", "audit", "deviations", "fidelity", "performance", "rerun", "howto", "cluster",
+prose = ["intro", "claims", "changed", "verdict", "sensitivity", "explore", "tables", "audit", "deviations", "fidelity", "performance", "rerun", "howto", "cluster",
          "budget", "data", "built"]
 kept = {  # tables that are not computed by this build, but shown by it
     "rerun": sorted(Path("notebooks").glob("*.py")),
@@ -75,6 +75,7 @@ kept = {  # tables that are not computed by this build, but shown by it
     "deviations": [Path("book/deviations.yaml")],
     "changed": [Path("book/changed.yaml"), Path("book/claims_before.csv")],
     "sensitivity": [Path("book/sensitivity.csv"), Path("book/sensitivity.json")],
+    "explore": [Path("book/explore.csv.gz"), Path("book/explore.json")],
     "cluster": [Path("benchmarks/cluster.py"), *sorted(Path("benchmarks/results/cluster").glob("*.*"))],
     "built": [Path("Snakefile"), Path("config.yaml")],
 }

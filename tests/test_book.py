@@ -20,7 +20,7 @@ from axe_playwright_python.sync_playwright import Axe
 from nbval.plugin import IPyNbFile, coalesce_streams
 from playwright.sync_api import sync_playwright
 
-from study import claims, evidence, portable, results
+from study import choices, claims, evidence, explore, portable, results
 
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT / "book/build"))
@@ -209,6 +209,43 @@ def test_search_finds_a_chapter(toc, browser):
     page.goto((HTML / "search.html").as_uri() + "?q=Toda")
     page.wait_for_selector("#search-results li a")
     assert any("11_causality" in a.get_attribute("href") for a in page.locator("#search-results li a").all())
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_reader_chooses_by_keyboard_and_the_numbers_are_the_tables(toc, browser, scheme):
+    table = pd.read_csv(choices.TABLE, dtype={"mask": str})
+    page = browser.new_page(color_scheme=scheme)
+    page.goto((HTML / "explore.html").as_uri())
+    page.wait_for_function("document.querySelector('#explore-says').textContent")
+    chosen, seen = dict(explore.START), []
+    moves = [(None, None), ("dataset", "iris"), ("window", 100), ("rule", "causal")]
+    for name, level in moves:
+        if name:
+            chosen[name] = level
+            page.locator(f"select[name=pick_{name}]").focus()
+            steps = choices.GRID[name].index(level) - choices.GRID[name].index(explore.START[name])
+            for _ in range(abs(steps)):
+                page.keyboard.press("ArrowDown" if steps > 0 else "ArrowUp")
+        row = table[(table[list(chosen)] == pd.Series(chosen)).all(axis=1)].iloc[0]
+        effect = f"{100 * row.effect:.2f}".replace("-", "−")
+        page.wait_for_function(
+            "effect => document.querySelector('#explore-says').textContent.includes(effect)", arg=effect
+        )
+        said = page.locator("#explore-says").inner_text()
+        assert f"random {effect} points" in said and row.outcome in said and f"{100 * row.accuracy:.1f} %" in said
+        squares = page.locator("#explore svg .mark-rect path[aria-label*='state: kept']")
+        assert squares.count() == row["mask"].count("1")
+        seen.append(said)
+    assert len(set(seen)) == len(moves)
+    page.close()
+
+
+def test_explore_has_its_figure_without_javascript(toc, browser):
+    context = browser.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.goto((HTML / "explore.html").as_uri())
+    assert page.locator("noscript").inner_text() and page.locator("article figure img[alt]").count() == 1
+    context.close()
 
 
 def shell(command, folder):

@@ -15,7 +15,7 @@ import figures
 import nbformat
 import yaml
 
-from study import evidence, verdicts
+from study import evidence, explore, verdicts
 from study.parameters import NETWORKS
 
 # The picture on the landing page, and what it is: a figure of a chapter on a data set
@@ -220,6 +220,7 @@ def main(profile, folder, *names):
         *(mathjax / "output/chtml/fonts").rglob("*.woff"),
     ]:  # all that pages load
         files[Path("assets/mathjax") / path.relative_to(mathjax)] = path.read_bytes()
+    files[Path("assets", explore.SCRIPT)] = explore.script().encode()
     for path, content in files.items():
         write(stage / path, content)
     for path in stage.rglob("*"):
