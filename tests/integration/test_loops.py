@@ -22,9 +22,8 @@ def network():
 
 
 def run(heading, net, **names):
-    """Execute the code under a heading of the page, and return its names; `net` is what the error is measured of."""
-    (section,) = re.findall(rf"^#+ {heading}\n(.*?)(?=^#+ |\Z)", PAGE, re.DOTALL | re.MULTILINE)
-    (code,) = re.findall(r"^```python\n(.*?)^```", section, re.DOTALL | re.MULTILINE)
+    """Execute the first code under a heading of the page, and return its names; `net` is what the error is measured of."""
+    (code,) = re.findall(rf"^#+ {heading}\n.*?^```python\n(.*?)^```", PAGE, re.DOTALL | re.MULTILINE)
     names = dict(
         LEGCRecorder=LEGCRecorder, prune_parameters=pruning.prune_parameters, torch=torch, model=net,
         error=lambda: (net(X).argmax(1) != Y).float().mean(),
