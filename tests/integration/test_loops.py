@@ -22,7 +22,7 @@ def network():
 
 
 def run(heading, net, **names):
-    """Execute the first code under a heading of the page, and return its names; `net` is what the error is measured of."""
+    """Execute the first code under a heading of the page: its names. `net` is what the error is measured of."""
     (code,) = re.findall(rf"^#+ {heading}\n.*?^```python\n(.*?)^```", PAGE, re.DOTALL | re.MULTILINE)
     names = dict(
         LEGCRecorder=LEGCRecorder, prune_parameters=pruning.prune_parameters, torch=torch, model=net,
