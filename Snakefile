@@ -70,7 +70,7 @@ prose = ["intro", "claims", "changed", "verdict", "sensitivity", "explore", "tab
 kept = {  # tables that are not computed by this build, but shown by it
     "rerun": sorted(Path("notebooks").glob("*.py")),
     "fidelity": [Path("book/fidelity.csv")],
-    "howto": [Path("benchmarks/results", f"{name}.csv") for name in ("recorder", "recorder_sizes", "constants")],
+    "howto": [Path("benchmarks/results", f"{name}.csv") for name in ("recorder", "recorder_sizes", "recorder_networks", "constants", "shrink")],
     "performance": sorted(Path("benchmarks/results").glob("*.*")),
     "deviations": [Path("book/deviations.yaml")],
     "changed": [Path("book/changed.yaml"), Path("book/claims_before.csv")],

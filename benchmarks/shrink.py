@@ -17,26 +17,11 @@ import torch
 from benchmarks.recorder import _seconds as seconds
 from benchmarks.recorder import one_thread
 from legc_utils.pruning import LEGCRecorder, LEGCStructured, prune_parameters, shrink
+from study.networks import DenseNet
 
 SHARES = (0.25, 0.5)
 STEPS, WINDOW, SAMPLE = 120, 10, 200  # of the training that the recorder follows; weights a parameter
 REPEATS = 21
-_operators = None
-
-
-def torchvision_models():
-    """torchvision.models; where its compiled operators do not fit torch, without them: no network here has any."""
-    global _operators
-    if _operators is None and not hasattr(torch.ops.torchvision, "nms"):
-        try:
-            import torchvision  # noqa: F401
-        except RuntimeError:
-            _operators = torch.library.Library("torchvision", "DEF")
-            for name in ("nms", "qnms"):
-                _operators.define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
-    from torchvision import models
-
-    return models
 
 
 class Words(torch.nn.Module):
@@ -53,38 +38,58 @@ class Words(torch.nn.Module):
 
 
 class Logits(torch.nn.Module):
-    """A language model of transformers, as a function of tokens to logits."""
+    """A network of transformers, as a function of its first input to logits."""
 
-    def __init__(self, model):
+    def __init__(self, model, **options):
         super().__init__()
-        self.model = model
+        self.model, self.options = model, options
 
     def forward(self, x):
-        return self.model(input_ids=x, use_cache=False).logits
+        return self.model(x, **self.options).logits
+
+
+def resnet(tiny):
+    from transformers import ResNetConfig, ResNetForImageClassification
+
+    width = 16 if tiny else 64
+    sizes = dict(embedding_size=width, hidden_sizes=[width * 2**k for k in range(4)], depths=[2] * 4)
+    return Logits(ResNetForImageClassification(ResNetConfig(layer_type="basic", num_labels=10, **sizes)))
+
+
+def mobilenet(tiny):
+    from transformers import MobileNetV2Config, MobileNetV2ForImageClassification
+
+    sizes = dict(depth_multiplier=0.35 if tiny else 1.0, image_size=32 if tiny else 64)
+    return Logits(MobileNetV2ForImageClassification(MobileNetV2Config(tf_padding=False, num_labels=10, **sizes)))
+
+
+def vit(tiny):
+    from transformers import ViTConfig, ViTForImageClassification
+
+    image, width, layers, heads = (32, 32, 2, 4) if tiny else (64, 384, 6, 6)
+    sizes = dict(hidden_size=width, num_hidden_layers=layers, num_attention_heads=heads, intermediate_size=4 * width)
+    return Logits(ViTForImageClassification(ViTConfig(image_size=image, patch_size=8, num_labels=10, **sizes)))
 
 
 def gpt2(tiny):
-    torchvision_models()  # transformers imports torchvision where it is there
     from transformers import GPT2Config, GPT2LMHeadModel
 
     sizes = dict(n_embd=32, n_layer=2, n_head=4, vocab_size=50) if tiny else dict(
         n_embd=384, n_layer=6, n_head=6, vocab_size=5000)  # fmt: skip
-    return Logits(GPT2LMHeadModel(GPT2Config(n_positions=64, bos_token_id=0, eos_token_id=0, **sizes)))
+    config = GPT2Config(n_positions=64, bos_token_id=0, eos_token_id=0, **sizes)
+    return Logits(GPT2LMHeadModel(config), use_cache=False)
 
 
 def networks(tiny=False):
     """Name -> (function without arguments that makes the network, function of n that gives so many inputs)."""
-    vision = torchvision_models()
-    images = lambda n: torch.randn(n, 3, 32 if tiny else 64, 32 if tiny else 64)
+    size = 32 if tiny else 64
+    images, grey = (lambda n, c=c: torch.randn(n, c, size, size) for c in (3, 1))
     words = lambda n: torch.randint(0, 50, (n, 16 if tiny else 64))
-    dense = dict(growth_rate=8, block_config=(2, 2), num_init_features=16, bn_size=2) if tiny else {}
-    vit = dict(image_size=32, patch_size=8, num_layers=2, num_heads=4, hidden_dim=32, mlp_dim=64) if tiny else dict(
-        image_size=64, patch_size=8, num_layers=6, num_heads=6, hidden_dim=384, mlp_dim=1536)  # fmt: skip
     return {
-        "ResNet-18": (lambda: vision.resnet18(num_classes=10), images),
-        "DenseNet": (lambda: vision.DenseNet(num_classes=10, **dense), images),
-        "MobileNet-v3": (lambda: vision.mobilenet_v3_small(num_classes=10), images),
-        "ViT": (lambda: vision.VisionTransformer(num_classes=10, **vit), images),
+        "ResNet-18": (lambda: resnet(tiny), images),
+        "DenseNet": (lambda: DenseNet(*((8, (2, 2)) if tiny else (12, (12, 12, 12)))), grey),
+        "MobileNet-v2": (lambda: mobilenet(tiny), images),
+        "ViT": (lambda: vit(tiny), images),
         "GPT-2": (lambda: gpt2(tiny), words),
         "LSTM": (lambda: Words(*((50, 16, 16) if tiny else (5000, 256, 512))), words),
     }

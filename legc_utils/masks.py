@@ -62,11 +62,10 @@ def cover(module, name):
     """Put `_Masks` in the place of the hook by which torch prunes `module.<name>`, its mask in the weight's type."""
     for key, hook in module._forward_pre_hooks.items():
         if isinstance(hook, prune.BasePruningMethod) and hook._tensor_name == name:
-            masks = _Masks()
+            masks = module._forward_pre_hooks[key] = _Masks()
             masks._tensor_name = name
             for method in hook if isinstance(hook, prune.PruningContainer) else [hook]:
                 masks.add_pruning_method(method)
-            module._forward_pre_hooks[key] = masks
             mask, weight = getattr(module, f"{name}_mask"), getattr(module, f"{name}_orig")
             setattr(module, f"{name}_mask", mask.to(weight.dtype))  # stacked, it comes in that of the scores
             masks(module, None)
@@ -79,11 +78,10 @@ def left(module, name):
 
 
 def follow_forward(parent, module):
-    """Mask a pruned module's weights whenever `parent` runs, for a parent that reads them without calling the module.
+    """Mask a pruned module's weights whenever `parent` runs, which reads them without calling the module.
 
-    torch.nn.MultiheadAttention does so with its `out_proj`: pruned by torch's own methods, its mask would stay behind
-    while training goes on. `prune_parameters` and `apply_masks` see to it by themselves. Returns the handle of the
-    hook; remove it together with the pruning, or call `finalize`.
+    torch.nn.MultiheadAttention so reads its `out_proj`. `prune_parameters` and `apply_masks` see to it by themselves;
+    torch's own methods do not. Returns the handle of the hook, to remove with the pruning, unless by `finalize`.
     """
     return parent.register_forward_pre_hook(_Reader(module))
 
@@ -107,20 +105,18 @@ def put(model, keep):
     """Masks on parameters, name -> bool array, and on all that are tied to them. Returns what is kept by now."""
     held, modules = places(model), dict(model.named_modules())
     paths = {module: path for path, module in modules.items()}
-    unused = torch.nn.Module.forward, torch.nn.Sequential.forward  # cannot run; only calls
     for name, mask in keep.items():
         for module, own in held[name]:
             prune.custom_from_mask(module, own, torch.as_tensor(mask, device=getattr(module, own).device))
             cover(module, own)
-            path = paths[module]
-            while path:
+            path, parent = paths[module], module
+            while path and (parent is module or type(parent).forward is torch.nn.Module.forward):  # a list cannot run
                 path = path.rpartition(".")[0]
                 parent = modules[path]
-                if type(parent).forward is not unused[0]:
-                    hooks = [hook.read for hook in parent._forward_pre_hooks.values() if isinstance(hook, _Reader)]
-                    if type(parent).forward is not unused[1] and module not in hooks:
-                        follow_forward(parent, module)
-                    break
+            hooks = [hook.read for hook in parent._forward_pre_hooks.values() if isinstance(hook, _Reader)]
+            calls = torch.nn.Module.forward, torch.nn.Sequential.forward
+            if parent is not module and type(parent).forward not in calls and module not in hooks:
+                follow_forward(parent, module)
     return {name: torch.as_tensor(left(*held[name][0])) for name in keep}
 
 
@@ -135,28 +131,16 @@ def finalize(model):
     return model
 
 
-def safetensors():
-    """That library's torch part; ImportError, with what to do, without it."""
-    try:
-        from safetensors import torch as found
-    except ImportError as error:
-        raise ImportError("a .safetensors file needs pip install safetensors; any other name does not") from error
-    return found
-
-
 def save_masks(model, path):
-    """Write the masks of a pruned model, for `apply_masks`: .safetensors by that library, all others by torch.save.
-
-    Raises ValueError if nothing is pruned.
-    """
+    """Write a model's masks for `apply_masks`: .safetensors by that library, else by torch.save. ValueError if none."""
     state = model.state_dict()
     masks = {k: v.bool() for k, v in state.items() if k.endswith("_mask") and f"{k[:-5]}_orig" in state}
     if not masks:
         raise ValueError("the model has no masks to save; allowed: a pruned model, before finalize")
+    save = torch.save
     if str(path).endswith(".safetensors"):
-        safetensors().save_file(masks, path)
-    else:
-        torch.save(masks, path)
+        from safetensors.torch import save_file as save
+    save(masks, path)
 
 
 def apply_masks(model, masks):
@@ -169,8 +153,10 @@ def apply_masks(model, masks):
     fit the model, or if there is no mask.
     """
     if not isinstance(masks, dict):
-        path = str(masks)
-        masks = safetensors().load_file(path) if path.endswith(".safetensors") else torch.load(path)
+        load = torch.load
+        if str(masks).endswith(".safetensors"):
+            from safetensors.torch import load_file as load
+        masks = load(masks)
     ends = {name.removesuffix("_mask"): mask for name, mask in masks.items() if name.endswith("_mask")}
     masks, held = ends or masks, places(model)
     known(model, held, masks)

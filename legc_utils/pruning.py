@@ -3,7 +3,6 @@
 What they need beside is here to import as well: the rule (`selection`) and the recorder of p-values (`recorder`).
 """
 
-import warnings
 from fnmatch import fnmatchcase
 
 import numpy as np
@@ -12,17 +11,12 @@ from scipy import stats
 from torch.nn.utils import prune
 
 from legc_utils import masks, shrinking, units
-from legc_utils.masks import apply_masks as apply_masks
-from legc_utils.masks import finalize as finalize
-from legc_utils.masks import follow_forward as follow_forward
-from legc_utils.masks import save_masks as save_masks
+from legc_utils.masks import apply_masks, finalize, follow_forward, save_masks  # noqa: F401
 from legc_utils.protocols import CHOICES, check, is_number, is_whole, numbers
-from legc_utils.recorder import LEGCRecorder as LEGCRecorder
-from legc_utils.recorder import named_parameters
-from legc_utils.selection import find_masks as find_masks
-from legc_utils.selection import legc_mask
-from legc_utils.shrinking import shrink as shrink
-from legc_utils.units import attention_heads as attention_heads
+from legc_utils.recorder import LEGCRecorder, named_parameters  # noqa: F401
+from legc_utils.selection import find_masks, legc_mask, warn_if_one_sided  # noqa: F401
+from legc_utils.shrinking import shrink  # noqa: F401
+from legc_utils.units import attention_heads  # noqa: F401
 
 COMBINE = CHOICES["combine"]
 
@@ -84,10 +78,7 @@ class _ByPvalues(prune.BasePruningMethod):
 
 
 class LEGCUnstructured(_ByPvalues):
-    """LEGC as a torch pruning method: the importance scores are p-values, one a weight.
-
-    Works on any parameter of any module, stacks with other prunings, and `prune.remove` makes it permanent.
-    With `torch.nn.utils.prune.global_unstructured`, pass the p-values as `importance_scores`.
+    """LEGC as a torch pruning method, of any parameter: the importance scores are p-values, one a weight.
 
     alpha, rule, correction : as in `legc_mask`
     amount : int or float, optional
@@ -126,9 +117,7 @@ def combine_pvalues(pvalues, groups, combine="stouffer"):
 
     pvalues : float array (n,), of weights; NaN (not followed, or no test) is left out
     groups : int array (n,); the unit of each weight, 0, 1, …
-    combine : str
-        One of `COMBINE`. They take weights for independent, which those of one unit are not: read the outcome as a
-        score to rank units by rather than as a level.
+    combine : str, of `COMBINE`. They take weights for independent, which those of a unit are not: the outcome ranks.
 
     Returns float64 (n_units,); NaN for a unit without any p-value.
     """
@@ -151,16 +140,13 @@ class LEGCStructured(_ByPvalues):
     """Whole neurons, filters, channels or attention heads at a time, by the combined p-values of their weights.
 
     dim : int, the dimension that counts units: 0 for neurons and filters, 1 for inputs and input channels
-    amount : int or float, optional
-        How many units to prune, or which share of those that are left: the ones with the weakest evidence. A share
-        below 1 leaves one at least. None: those that `alpha` and `rule` condemn.
+    amount : as in `LEGCUnstructured`, of units. A share below 1 leaves one at least.
     alpha, rule : as in `legc_mask`, of a unit's combined p-value
     combine : str, as in `combine_pvalues`
     groups : int array (size of dim,), optional
         Which unit each index along dim belongs to, as from `attention_heads`; None: each is a unit.
 
-    A unit without any p-value was not tested: the last to go, or treated as `legc_mask` treats such a weight. Weights
-    that earlier prunings took have no say.
+    A unit without any p-value counts as a weight without a test. Weights that earlier prunings took have no say.
     """
 
     PRUNING_TYPE = "structured"
@@ -216,10 +202,9 @@ def prune_parameters(
 ):  # fmt: skip
     """Prune every named parameter of a model by its p-values, as `LEGCRecorder.pvalues` gives them.
 
-    model : torch.nn.Module
     pvalues : dict of name -> p-values of the parameter's shape
     method : LEGCUnstructured or LEGCStructured
-    amount : int or float, optional; as in the method: how many weights or units, or which share of those that are left
+    amount : int or float, optional; as in the method
     scope : str, optional
         "global": the amount counts the weights of all parameters together, the default of LEGCUnstructured. "layer":
         of each by itself, as LEGCStructured always counts.
@@ -228,10 +213,9 @@ def prune_parameters(
         Instead of p-values: the least go. Needs an amount.
     biases : bool; with LEGCStructured, biases of pruned units go as well, and weight and bias of a batch norm after it
     example_inputs : tensor, tuple or dict, optional
-        With LEGCStructured: what belongs together is traced with these inputs (`shrinking.units`), and units go with
-        all that computes and uses them, so that `shrinking.shrink` can cut them out. Others stay.
-    **options
-        Of the method's `apply`. A correction counts the weights of each parameter by itself.
+        With LEGCStructured: units are what `shrinking.units` traces with these inputs, and go with all that computes
+        and uses them, so that `shrink` can cut them out. Others stay.
+    **options : of the method's `apply`. A correction counts the weights of each parameter by itself.
 
     With LEGCStructured, unless `dim` or `groups` say otherwise, units are outputs, and in an attention heads: queries,
     keys, values and output together. Tied parameters are masked together. Modules that read a weight without calling
@@ -246,8 +230,7 @@ def prune_parameters(
         raise ValueError(f"importance_scores={names!r} is not allowed; give p-values, or scores and amount")
     if scope not in (None, "layer", "global")[: 2 if structured else 3]:
         raise ValueError(f"scope={scope!r} is not allowed; give {'layer' if structured else 'global or layer'}")
-    held, given = masks.places(model), {}
-    asked = importance_scores if scored else pvalues
+    held, given, asked = masks.places(model), {}, importance_scores if scored else pvalues
     masks.known(model, held, asked)
     for pattern in [exclude] if isinstance(exclude, str) else exclude:
         if not (fits := [name for name in held if fnmatchcase(name, pattern)]):
@@ -257,35 +240,31 @@ def prune_parameters(
     rule = method(amount=amount, **options)
     for name, p in asked.items():
         try:
-            given[held[name][0]] = method._scores(*held[name][0], p).double().cpu().numpy()
+            place = held[name][0]
+            given[place] = method._scores(*place, p).double().cpu().numpy()
             if not scored:
-                legc_mask(given[held[name][0]].ravel())
+                legc_mask(given[place].ravel())
         except ValueError as error:
             raise ValueError(f"{name}: {error}") from None
-    flat = lambda arrays: np.concatenate([a.ravel() for a in arrays])
+    flat = lambda arrays: np.concatenate([a.ravel() for a in arrays.values()])
     split = lambda values: {place: part.reshape(given[place].shape) for place, part in zip(
         given, np.split(values, np.cumsum([p.size for p in given.values()])))}  # fmt: skip
     if scored and given:  # as p-values: the largest score has the smallest
-        ranks = stats.rankdata(-flat(given.values()), "dense", nan_policy="omit")
+        ranks = stats.rankdata(-flat(given), "dense", nan_policy="omit")
         given = split(ranks / (np.nanmax(ranks) + 1))
     left = {place: masks.left(*place) for place in given}
     if structured:
-        if example_inputs is None:
-            sets = units.layers(model, list(given), biases, **units_of)
-        else:
-            sets = shrinking.units(model, example_inputs)
+        traced = example_inputs is not None
+        sets = shrinking.units(model, example_inputs) if traced else units.layers(model, given, biases, **units_of)
         keep = _keep_units(sets, given, left, rule)
     elif amount is None or scope == "layer":
         keep = {place: rule._keep(p, left[place]) for place, p in given.items()}
     else:
-        keep = split(rule._keep(flat(given.values()), flat(left.values())))
+        keep = split(rule._keep(flat(given), flat(left)))
     names = {place: name for name, places in reversed(held.items()) for place in places}
     names |= {held[name][0]: name for name in asked}
     found = masks.put(model, {names[place]: mask for place, mask in keep.items()})
-    if all(mask.all() for mask in found.values()):
-        warnings.warn("the masks keep everything", stacklevel=2)
-    if empty := ", ".join(names[place] for place in given if place in keep and not found[names[place]].any()):
-        warnings.warn(f"the masks keep nothing of {empty}", stacklevel=2)
+    warn_if_one_sided({names[place]: found[names[place]] for place in given if place in keep})
     return found
 
 

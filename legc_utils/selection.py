@@ -43,9 +43,15 @@ def legc_mask(pvalues, alpha=0.05, rule="noncausal", correction=None):
 
 
 def warn_if_one_sided(keep, what="the mask"):
-    """Warn if a mask, bool array or tensor with True = keep, keeps everything or nothing. Returns it."""
-    if bool(keep.all()) or not bool(keep.any()):
-        warnings.warn(f"{what} keeps {'everything' if bool(keep.all()) else 'nothing'}", stacklevel=3)
+    """Warn if a mask keeps everything or nothing; of a dict of name -> mask, all of it or nothing of one. Returns it.
+
+    keep : bool array or tensor, True = keep, or a dict of these
+    """
+    named = keep if isinstance(keep, dict) else {"": keep}
+    if all(bool(mask.all()) for mask in named.values()):
+        warnings.warn(f"{what} keeps everything", stacklevel=3)
+    elif empty := [name for name, mask in named.items() if not bool(mask.any())]:
+        warnings.warn(f"{what} keeps nothing{' of ' * any(empty)}{', '.join(empty)}", stacklevel=3)
     return keep
 
 

@@ -1,6 +1,8 @@
 """From masks to smaller networks: units that are masked as a whole are cut out, with all that computes and uses them.
 
-What belongs together, Torch-Pruning's dependency graph says (Fang et al. 2023); the extra `shrink` installs it.
+What belongs together, Torch-Pruning's dependency graph says (Fang et al. 2023); the extra `shrink` installs it. It is
+cut here, for that library knows no Conv1D, takes an LSTM's rows for a quarter of what they are, and does not say what
+it kept, as the optimiser's state needs.
 """
 
 import copy
@@ -14,6 +16,8 @@ from legc_utils import masks
 from legc_utils.protocols import is_whole
 from legc_utils.units import HEADS, Part, heads, inputs, is_transposed, outputs
 
+SIZES = ("out_features", "out_channels", "num_features", "nf", "hidden_size"), (
+    "in_features", "in_channels", "nx", "input_size")  # fmt: skip
 WIDTHS = ("split_size", "all_head_size", "inner_dim")  # attributes of attentions that are heads times their width
 
 
@@ -31,21 +35,15 @@ def _tensors(found):
     return [tensor for part in parts for tensor in _tensors(part)]
 
 
-def _lstm(module, member, makes):
-    """The hidden units of an LSTM of one layer, four rows each, or (not makes) the inputs that it takes."""
-    if not makes:
-        return [Part(module, "weight_ih_l0", 1, member, False)]
-    own = [name for name in module._flat_weights_names if name[-3:] == "_l0"]
-    return [Part(module, name, 0, np.concatenate([member] * 4)) for name in own] + [
-        Part(module, "weight_hh_l0", 1, member, False)
-    ]
-
-
 def _parts(module, member, makes):
     """What of a module belongs to a unit that passes: a list of parts, or None if it cannot be cut."""
     if isinstance(module, torch.nn.LSTM):
-        simple = module.num_layers == 1 and not module.bidirectional and not module.proj_size
-        return _lstm(module, member, makes) if simple else None
+        if module.num_layers > 1 or module.bidirectional or module.proj_size:
+            return None
+        if not makes:
+            return [Part(module, "weight_ih_l0", 1, member, False)]
+        rows = [Part(module, name, 0, np.tile(member, 4)) for name in module._flat_weights_names]
+        return [*rows, Part(module, "weight_hh_l0", 1, member, False)]
     if isinstance(module, conv._ConvNd) and module.groups > 1:  # depthwise: as a norm
         each = module.groups == module.out_channels == module.in_channels and not module.transposed
         return outputs(module, member) if each else None
@@ -72,9 +70,8 @@ def units(model, example_inputs):
         parameter.requires_grad_(parameter.is_floating_point())  # the graph is autograd's
     for path, module in twin.named_modules():
         if isinstance(module, torch.nn.RNNBase) and module.bidirectional:
-            raise ValueError(
-                f"{path} is a bidirectional {module.mode}, which the graph cannot follow; allowed: one way"
-            )
+            why = f"{path} is a bidirectional {module.mode}, which the graph cannot follow"
+            raise ValueError(f"{why}; allowed: one way")
     mine, theirs = dict(model.named_modules()), {module: path for path, module in twin.named_modules()}
     own = lambda parts: [part._replace(module=mine[theirs[part.module]]) for part in parts]
     attention = [heads(module) for module in twin.modules() if not [*module.parameters(recurse=False)]]
@@ -139,30 +136,20 @@ def _dead(parts, strict):
     return dead
 
 
-def _take(tensor, kept):
-    for dim, index in enumerate(kept):
-        tensor = tensor.index_select(dim, index)
-    return tensor.clone()
-
-
 def _resize(module):
     """What a layer says of its own size, after a cut."""
     if isinstance(module, torch.nn.LSTM):
-        module.input_size, module.hidden_size = module.weight_ih_l0.shape[1], module.weight_hh_l0.shape[1]
-        return
-    out, into = module.weight.shape[:2][:: -1 if is_transposed(module) else 1] if module.weight.ndim > 1 else (0, 0)
-    if isinstance(module, conv._ConvNd):
-        module.groups = out if module.groups > 1 else 1
-        module.out_channels, module.in_channels = out, into * module.groups
-    elif module.weight.ndim == 1:
-        module.num_features = len(module.weight)
+        out, into = module.weight_hh_l0.shape[1], module.weight_ih_l0.shape[1]
     else:
-        names = ("out_features", "in_features") if isinstance(module, torch.nn.Linear) else ("nf", "nx")
-        module.__dict__.update(zip(names, (out, into)))
+        out, into = (*module.weight.shape, 0)[:2][:: -1 if is_transposed(module) else 1]
+    if getattr(module, "groups", 1) > 1:  # depthwise
+        module.groups = into = out
+    for names, size in zip(SIZES, (out, into)):
+        module.__dict__.update({name: size for name in names if name in module.__dict__})
 
 
 def _cut(sets, strict):
-    """Cut the dead units out of a model without prunings: {id of an old parameter: (new, indices kept)}."""
+    """Cut the dead units out of a model without prunings: {id of an old parameter: (new, the index that took it)}."""
     stays, done = {}, {}
     for parts in sets:
         dead = np.append(_dead(parts, strict), False)  # the last stands for what is in no unit
@@ -170,25 +157,15 @@ def _cut(sets, strict):
             kept = stays.setdefault((module, name), [np.ones(n, bool) for n in getattr(module, name).shape])
             kept[dim] &= ~dead[member]
     for (module, name), kept in stays.items():
-        old = getattr(module, name)
-        kept = [torch.as_tensor(np.flatnonzero(k), device=old.device) for k in kept]
-        new = torch.nn.Parameter(_take(old.detach(), kept), old.requires_grad)
+        old, index = getattr(module, name), np.ix_(*kept)
+        new = torch.nn.Parameter(old.detach()[index], old.requires_grad)
         setattr(module, name, new)
-        done[id(old)] = new, kept
+        done[id(old)] = new, index
         if name == "weight" and getattr(module, "running_mean", None) is not None:
-            module.running_mean, module.running_var = (
-                _take(b, kept) for b in (module.running_mean, module.running_var)
-            )
+            module.running_mean, module.running_var = module.running_mean[index], module.running_var[index]
     for module in {module for module, _ in stays}:
         _resize(module)
     return done
-
-
-def _count_heads(module, share):
-    """What an attention says of its own size, when it keeps a share of its heads."""
-    for name in HEADS + WIDTHS:
-        if is_whole(getattr(module, name, None)):
-            setattr(module, name, round(share * getattr(module, name)))
 
 
 def _follow(optimizer, new):
@@ -201,13 +178,11 @@ def _follow(optimizer, new):
     for group in optimizer.param_groups:
         for k, old in enumerate(group["params"]):
             if id(old) in new:
-                group["params"][k], kept = new[id(old)]
+                group["params"][k], index = new[id(old)]
                 if old in optimizer.state:
-                    cut = lambda v, old=old, kept=kept: (
-                        _take(v, kept) if isinstance(v, torch.Tensor) and v.shape == old.shape and v.ndim else v
-                    )
-                    state = optimizer.state.pop(old)
-                    optimizer.state[group["params"][k]] = {name: cut(value) for name, value in state.items()}
+                    alike = lambda v, shape=old.shape: isinstance(v, torch.Tensor) and v.shape == shape
+                    state = optimizer.state.pop(old).items()
+                    optimizer.state[group["params"][k]] = {n: v[index] if alike(v) else v for n, v in state}
 
 
 def shrink(model, example_inputs, *, optimizer=None):
@@ -235,7 +210,9 @@ def shrink(model, example_inputs, *, optimizer=None):
         old = {name: id(getattr(*held[0])) for name, held in masks.places(small).items()}
         done = _cut(sets, strict)
         for module, part in attention.items():
-            _count_heads(module, getattr(*part[:2]).shape[part.dim] / widths[module])
+            share = getattr(*part[:2]).shape[part.dim] / widths[module]
+            own = [name for name in HEADS + WIDTHS if is_whole(getattr(module, name, None))]
+            module.__dict__.update({name: round(share * getattr(module, name)) for name in own})
         try:
             with torch.no_grad():
                 found = _tensors(_run(small, example_inputs))
@@ -252,6 +229,6 @@ def shrink(model, example_inputs, *, optimizer=None):
         now, new = masks.places(small), {}
         for name, ((module, own), *_) in masks.places(model).items():
             parameter = module._parameters.get(own, module._parameters.get(f"{own}_orig"))
-            new[id(parameter)] = done.get(old[name], (getattr(*now[name][0]), []))
+            new[id(parameter)] = done.get(old[name], (getattr(*now[name][0]), ()))
         _follow(optimizer, new)
     return small

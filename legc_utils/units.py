@@ -38,12 +38,11 @@ def numbered(groups, size):
 
 
 def attention_heads(n_heads, width, projections=1):
-    """`groups` for `LEGCStructured`: the head to which each index of an attention projection belongs.
+    """`groups` for `LEGCStructured`: the head of each index of an attention projection, int (projections · width,).
 
-    width : int, the size of the embedding. projections : int, how many projections lie on top of each other, 3 in the
+    width : int, the size of the embedding. projections : int, how many lie on top of each other, 3 in the
     in_proj_weight of torch.nn.MultiheadAttention. With dim=0 for queries, keys and values, dim=1 for the output.
-
-    Returns int (projections · width,). Raises ValueError unless n_heads divides width.
+    Raises ValueError unless n_heads divides width.
     """
     check(n_heads=n_heads, width=width, projections=projections)
     if width % n_heads:
@@ -87,11 +86,9 @@ def heads(module):
     """
     n = next((getattr(module, name) for name in HEADS if is_whole(getattr(module, name, None))), None)
     if isinstance(module, torch.nn.MultiheadAttention):
-        width, stacks = (
-            module.embed_dim,
-            {f"{x}_proj_weight": 1 for x in "qkv"} | dict(in_proj_weight=3, in_proj_bias=3),
-        )
-        found = [Part(module, name, 0, attention_heads(n, width, k)) for name, k in stacks.items()
+        width, stacks = module.embed_dim, dict(q_proj_weight=1, k_proj_weight=1, v_proj_weight=1)
+        found = [Part(module, name, 0, attention_heads(n, width, k))
+                 for name, k in (stacks | dict(in_proj_weight=3, in_proj_bias=3)).items()
                  if isinstance(getattr(module, name, None), torch.Tensor)]  # fmt: skip
         return found + inputs(module.out_proj, attention_heads(n, width))
     layers = {k: c for k, c in module.named_children() if isinstance(c, torch.nn.Linear) or is_transposed(c)}

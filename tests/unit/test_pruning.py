@@ -637,7 +637,7 @@ def test_a_weight_without_a_test_goes_last_and_of_equals_the_first():
     p["0.weight"][0] = 0.9
     masks = pruning.prune_parameters(model, p, amount=6)
     assert not masks["0.weight"][:2].any() and masks["0.weight"][2:].all() and masks["1.weight"].all()
-    with pytest.warns(UserWarning, match=r"keep nothing of 0\.weight$"):
+    with pytest.warns(UserWarning, match=r"keeps nothing of 0\.weight$"):
         masks = pruning.prune_parameters(model, p, amount=8)
     assert int(masks["1.weight"].sum()) == 6 and not masks["1.weight"][0, :2].any()
     with pytest.raises(ValueError, match="amount=7 is not allowed; 6 weights are left"):
@@ -686,9 +686,9 @@ def test_prune_parameters_refuses_before_anything_is_pruned(options, message):
 
 def test_masks_that_keep_all_or_nothing_are_told():
     model, p = two_layers()
-    with pytest.warns(UserWarning, match="the masks keep everything$"):
+    with pytest.warns(UserWarning, match="the mask keeps everything$"):
         pruning.prune_parameters(model, {"0.weight": np.zeros((4, 3))})
-    with pytest.warns(UserWarning, match=r"keep nothing of 0\.weight$"):
+    with pytest.warns(UserWarning, match=r"keeps nothing of 0\.weight$"):
         pruning.prune_parameters(model, {"0.weight": np.full((4, 3), 0.5), "1.weight": np.zeros((2, 4))})
     model, p = two_layers()
     with warnings.catch_warnings(action="error"):

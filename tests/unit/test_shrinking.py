@@ -15,7 +15,7 @@ tp = pytest.importorskip("torch_pruning")
 
 
 def vision(name):
-    """A small network of `benchmarks.shrink`, of torchvision or transformers, and inputs."""
+    """A small network of `benchmarks.shrink`, of transformers or its own, and inputs."""
     try:
         make, inputs = benchmark.networks(tiny=True)[name]
         return make(), inputs(2)
@@ -63,7 +63,7 @@ HERE = {
         nn.Sequential(nn.ConvTranspose2d(3, 8, 2), nn.InstanceNorm2d(8, affine=True), nn.ELU(), nn.Conv2d(8, 2, 1)),
         torch.randn(2, 3, 5, 5)),
 }  # fmt: skip
-ALL = [*HERE, "ResNet-18", "DenseNet", "MobileNet-v3", "ViT", "GPT-2", "LSTM"]
+ALL = [*HERE, "ResNet-18", "DenseNet", "MobileNet-v2", "ViT", "GPT-2", "LSTM"]
 size = lambda model: sum(p.numel() for p in model.parameters())
 
 
