@@ -1,18 +1,14 @@
-"""The parameters of any torch model by their public names, and which of them are weights of linear maps."""
+"""The parameters of any torch model by their public names, whatever wraps it, and which are weights of linear maps."""
 
 import re
 from collections.abc import Iterable
 from fnmatch import fnmatchcase
 
-from torch import nn
+from torch import nn, optim
 
 _WRAPPERS = {
-    "DataParallel",
-    "DistributedDataParallel",
-    "OptimizedModule",
-    "FullyShardedDataParallel",
-    "CheckpointWrapper",
-}
+    "DataParallel", "DistributedDataParallel", "FullyShardedDataParallel", "OptimizedModule", "CheckpointWrapper",
+}  # fmt: skip
 _LAYERS = nn.Linear, nn.modules.conv._ConvNd, nn.Bilinear, nn.RNNBase, nn.RNNCellBase, nn.MultiheadAttention
 _KINDS = (  # of module, the first counts: which of its own parameters are weights of linear maps, which paths are none
     ((nn.Embedding, nn.EmbeddingBag), ".*", r"(^|[._])(w?pe|pos|position)"),
@@ -109,3 +105,14 @@ def choose(model, parameters=None):
         if not p.is_floating_point():
             raise ValueError(f"{name} is of type {p.dtype}; allowed: real floating point")
     return chosen
+
+
+def find_optimizer(given):
+    """The torch.optim.Optimizer in what may wrap one. Raises ValueError if there is none, as in a scheduler."""
+    optimizer = given
+    while not isinstance(given, optim.lr_scheduler.LRScheduler) and hasattr(optimizer, "optimizer"):
+        optimizer = optimizer.optimizer
+    if not isinstance(optimizer, optim.Optimizer):
+        why = "; attach when training begins, as there is none before" if given is None else ""
+        raise ValueError(f"optimizer is of type {type(given).__name__}; allowed: one torch.optim.Optimizer{why}")
+    return optimizer

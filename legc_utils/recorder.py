@@ -12,8 +12,7 @@ from tqdm import tqdm
 
 from legc_utils import granger, lyapunov, protocols, sampling, selection, shards, undisturbed
 from legc_utils.compiling import announced
-from legc_utils.naming import choose, named_parameters
-from legc_utils.naming import every_parameter as every_parameter
+from legc_utils.naming import choose, every_parameter, find_optimizer, named_parameters  # noqa: F401
 from legc_utils.protocols import check, check_finite
 
 DEFAULT_SAMPLE, MANY = 100_000, 1_000_000  # weights that are followed of a model with more than so many
@@ -32,40 +31,33 @@ class LEGCRecorder:
     """Windowed Lyapunov exponents of a model's weights while it trains, and their p-values for its error.
 
     `attach` it to an optimiser, train as ever, and ask for `pvalues`, as in the README; or call `step` after every
-    update. It costs `bytes_per_weight` of memory, and under a microsecond for each weight and window. It leaves the
-    training as it is: no random number is drawn, no gradient, buffer or mode altered. Of processes that train one model
-    together each makes one: errors are averaged, shards (fully_shard) are followed where they are, p-values are whole.
+    update. It takes `bytes_per_weight` of memory, and under half a microsecond for each weight and window, and leaves
+    the training as it is: no random number is drawn, no gradient, buffer or mode altered. Of processes that train one
+    model together each makes one and calls it alike: errors are averaged, shards (fully_shard) followed where they are.
 
     model : torch.nn.Module, on any device, of any floating type; iterates are float32, or float64 if any parameter is
-    window : int, iterates (optimiser steps) per window
-    overlap : float, share of a window that the next one repeats
-    parameters : optional
-        None: the weights of linear maps (Linear, Conv, Embedding, attention projections, recurrent layers, and what is
-        called weight, proj or kernel in layers of your own; no biases, norms, tokens, positions, scales or gains). Or
-        names or patterns ("layers.*.weight"), or (module, name) pairs as torch.nn.utils.prune takes them, or a list of
-        these. Frozen parameters are skipped with a warning that names them.
-    error : callable, optional
-        Takes nothing and returns the share misclassified, or any other error; called at each window's last iterate,
-        with the model in evaluation mode and without gradients. Without it, give the errors to `pvalues`.
-    sample : int or "all", optional
-        Follow this many weights of a parameter at most, spread over its output units. None: all, but of a model with
-        more than a million only 100,000, with a warning.
+    window, overlap : int, iterates (optimiser steps) per window, and float, share of one that the next repeats
+    parameters : optional; names or patterns ("layers.*.weight"), or (module, name) pairs as torch.nn.utils.prune takes
+        them, or a list of these. None: the weights of linear maps (Linear, Conv, Embedding, attention projections,
+        recurrent layers, and what is called weight, proj or kernel in layers of your own; no biases, norms, tokens,
+        positions, scales or gains). Frozen parameters are skipped with a warning that names them.
+    error : callable, optional; takes nothing and returns the share misclassified, or any other error, at each window's
+        last iterate, with the model in evaluation mode and without gradients. None: give the errors to `pvalues`.
+    sample : int or "all", optional; weights of a parameter to follow at most, spread over its output units. None: all,
+        but of a model with more than a million only 100,000, with a warning.
     max_bytes : int, optional; follow as many weights as fit, of every larger parameter equally many; needs `n_steps`.
         It holds for `pvalues` too, but for the tensors of weights that are not followed.
     n_steps : int, optional; steps that the training will take: a window or max_lag that cannot work is refused at once
-    protocol : str or protocols.Protocol, optional
-        How exponents and tests are done. None: as published, but weights and p-values are not rounded, a weight stands
-        still if it moves by less than two units in the last place of its type, and one lag is tested.
-    variant : str
-        "PT" follows the divergence for the protocol's partial_steps iterates and tests up to its partial_max_lag, as
-        suits short windows; "FT" for `steps` and up to `max_lag`.
-    max_lag : int, optional
-        Largest lag of the test: the more, the more of nothing but noise is kept (`noise_share`). None: one lag of up to
-        five, which BIC chooses by the errors alone, and an F test, so that the level is kept of noise; with a protocol
-        its own, or the largest that the windows allow.
+    protocol : str or protocols.Protocol, optional; how exponents and tests are done. None: as published, but nothing is
+        rounded, a weight stands still if it moves by less than two units in the last place of its type, and one lag is
+        tested.
+    variant : str, "PT", which follows the divergence for the protocol's partial_steps iterates and tests up to its
+        partial_max_lag, as suits short windows, or "FT": for `steps` and up to `max_lag`
+    max_lag : int, optional; largest lag of the test: the more, the more of nothing but noise is kept (`noise_share`).
+        None: one lag of up to five, which BIC chooses by the errors alone, and an F test, so that the level is kept of
+        noise; with a protocol its own, or the largest that the windows allow.
     seed : int, of the sample
-    on_error : str, "raise" what `error` raises, or "skip": leave a gap, which `pvalues` leaves out, with a warning.
-        Everything else is recorded either way.
+    on_error : str, "raise" what `error` raises, all else being recorded, or "skip": warn, and leave a gap for `pvalues`
 
     Attributes: names (list of str, the parameters that are followed, "layer.weight" and the like), skipped (frozen
     ones), n_weights, n_windows, nbytes (int; weights followed here, whole windows so far, memory held for them).
@@ -91,7 +83,7 @@ class LEGCRecorder:
             raise ValueError(f"on_error={on_error!r} is not allowed; give one of raise, skip")
         self.model, self.window, self.overlap, self.protocol, self.max_lag = model, window, overlap, p, max_lag
         self._error, self._skips, self._max_bytes, self._seed = error, on_error == "skip", max_bytes, seed
-        self._variant, self._own = variant, own
+        self._variant, self._own, self._block = variant, own, _BLOCK
         chosen = choose(model, parameters)
         self._frozen = {n: v for n, v in chosen.items() if not v[2].requires_grad}
         self.skipped, self.names = [*self._frozen], [n for n in chosen if n not in self._frozen]
@@ -101,25 +93,24 @@ class LEGCRecorder:
             has = f"{', '.join(named_parameters(model)) or 'no parameters'}, frozen: {frozen or 'none'}"
             raise ValueError(f"parameters={parameters!r} leaves nothing to follow; the model has: {has}")
         self._where = [chosen[n][:2] for n in self.names]
-        self._sharded = [module for module in model.modules() if hasattr(module, "reshard")]
+        self._sharded = [
+            module for module in model.modules() if hasattr(module, "reshard") and hasattr(module, "unshard")
+        ]
         whole = self._parameters()
         values = [shards.local(p) for p in whole]
         self._shapes, self._here = [tuple(p.shape) for p in whole], [tuple(v.shape) for v in values]
         dtype = np.float64 if any(v.dtype == torch.float64 for v in values) else np.float32
         most = self._most([p.numel() for p in whole], sample, n_steps, dtype)
         rng = np.random.default_rng(seed)
-        self._taken = [
-            shards.taken(p, sampling.stratified(p.shape, most, rng)) if p.numel() > most else None for p in whole
-        ]
+        draw = lambda p: shards.taken(p, sampling.stratified(p.shape, most, rng)) if p.numel() > most else None
+        self._taken = [draw(p) for p in whole]
         counts = [v.numel() if taken is None else len(taken) for v, taken in zip(values, self._taken)]
         self.n_weights, self.n_all = sum(counts), sum(v.numel() for v in values)
         self._parts = [slice(end - n, end) for n, end in zip(counts, np.cumsum(counts).tolist())]
         ulps = [_STILL * torch.finfo(v.dtype).eps for v in values]
-        share = None if not own else np.float32(ulps[:1] if len({*ulps}) == 1 else np.repeat(ulps, counts))
-        self._stream = lyapunov.StreamingLyapunov(
-            max(1, self.n_weights), window, overlap, decimals=p.decimals, dtype=dtype, share=share, steps=steps,
-            **p.embedding,
-        )  # fmt: skip
+        ulps = ulps[:1] if len({*ulps}) == 1 or not self.n_weights else np.repeat(ulps, counts)
+        how = dict(decimals=p.decimals, dtype=dtype, share=np.float32(ulps) if own else None, steps=steps) | p.embedding
+        self._stream = lyapunov.StreamingLyapunov(max(1, self.n_weights), window, overlap, **how)
         self._devices = {v.device for v in values if v.device.type != "cpu"}
         self._rows = self._buffer(next(iter(self._devices))) if self._devices else None
         self._waiting = 0  # rows collected on the device that are still to be moved
@@ -141,14 +132,12 @@ class LEGCRecorder:
 
     def __repr__(self):
         sampled = "" if self.n_weights == self.n_all else f" of {self.n_all:,}"
-        return (
-            f"LEGCRecorder({self.n_weights:,}{sampled} weights of {len(self.names)} parameters, window={self.window}, "
-            f"{self.seen} iterates, {self.n_windows} windows, {'attached' if self._handle else 'not attached'})"
-        )
+        weights = f"{self.n_weights:,}{sampled} weights of {len(self.names)} parameters, window={self.window}"
+        state = f"{self.seen} iterates, {self.n_windows} windows, {'' if self._handle else 'not '}attached"
+        return f"LEGCRecorder({weights}, {state})"
 
     def __getstate__(self):
-        """A copy is not attached."""
-        return self.__dict__ | {"_handle": None}
+        return self.__dict__ | {"_handle": None}  # a copy is not attached
 
     def _buffer(self, device):
         n = max(1, min(self.window, _ON_DEVICE // self._ring[:1].nbytes))
@@ -163,21 +152,14 @@ class LEGCRecorder:
         if max_bytes is not None:
             if n_steps is None:
                 raise ValueError(f"max_bytes={max_bytes} needs n_steps, as memory grows with the number of windows")
-            kept = bytes_per_weight(self.window, n_windows, dtype if self._own else np.float64)
-            each = kept + 8  # and a p-value
-            if max_bytes < (least := len(sizes) * each + self._work(1, n_windows)):
-                raise ValueError(f"max_bytes={max_bytes} is not enough; allowed here: at least {least}")
-            self._block = max(1, min(_BLOCK, max_bytes // 8 // self._work(1, n_windows)))
-            most = min(most, sampling.cap(sizes, (max_bytes - self._work(self._block, n_windows)) // each))
+            each = bytes_per_weight(self.window, n_windows, dtype if self._own else np.float64) + 8  # and a p-value
+            fits, self._block = sampling.budget(sizes, max_bytes, each, self._work(1, n_windows), _BLOCK)
+            most = min(most, fits)
         elif sample is None and sum(sizes) > MANY:
             most = sampling.cap(sizes, DEFAULT_SAMPLE)
-            warnings.warn(
-                f"of {sum(sizes):,} weights a sample is followed, up to {most:,} of a parameter; the others have no "
-                'p-value and are kept; sample="all" or max_bytes follows more', stacklevel=4,
-            )  # fmt: skip
+            said = f"of {sum(sizes):,} weights a sample is followed, up to {most:,} of a parameter; the others have no "
+            warnings.warn(f'{said}p-value and are kept; sample="all" or max_bytes follows more', stacklevel=4)
         return most
-
-    _block = _BLOCK
 
     def _work(self, n, n_windows):
         """Bytes that testing n weights at a time takes."""
@@ -186,9 +168,8 @@ class LEGCRecorder:
 
     def _lag(self, n_windows):
         """The largest lag to test, or to choose from, with so many windows."""
-        difference = self.protocol.difference
-        default = min(self._default_lag, max(1, granger.longest_lag(n_windows, difference)))
-        return granger.check_lag(self.max_lag or default, n_windows, difference)
+        default = min(self._default_lag, max(1, granger.longest_lag(n_windows, self.protocol.difference)))
+        return granger.check_lag(self.max_lag or default, n_windows, self.protocol.difference)
 
     def attach(self, optimizer):
         """Take the present weights as row 0, unless there are rows already, and a row after every step from now on.
@@ -196,12 +177,7 @@ class LEGCRecorder:
         optimizer : torch.optim.Optimizer, or what wraps one as Accelerate's and Lightning's do. Returns the recorder.
         Raises ValueError for anything else, an optimiser of other parameters, and a recorder that is attached already.
         """
-        given = optimizer
-        while not isinstance(given, torch.optim.lr_scheduler.LRScheduler) and hasattr(optimizer, "optimizer"):
-            optimizer = optimizer.optimizer
-        if not isinstance(optimizer, torch.optim.Optimizer):
-            why = "; attach when training begins, as there is none before" if given is None else ""
-            raise ValueError(f"optimizer is of type {type(given).__name__}; allowed: one torch.optim.Optimizer{why}")
+        optimizer = find_optimizer(optimizer)
         if self._handle is not None:
             raise ValueError(f"the recorder is attached to {self._attached} already; allowed: detach() before attach")
         held, name = {id(p) for group in optimizer.param_groups for p in group["params"]}, type(optimizer).__name__
@@ -264,11 +240,11 @@ class LEGCRecorder:
             if at_end or self._waiting == len(self._rows):
                 self._move()
         if at_end:
-            for name in [
-                n for n, (m, own, _) in self._frozen.items() if getattr(m._parameters.get(own), "requires_grad", 0)
-            ]:
-                del self._frozen[name]
-                warnings.warn(f"{name} was frozen at the start and is trained now; it is not followed", stacklevel=4)
+            for name, (module, own, _) in [*self._frozen.items()]:
+                if getattr(module._parameters.get(own), "requires_grad", False):
+                    del self._frozen[name]
+                    said = f"{name} was frozen at the start and is trained now; it is not followed"
+                    warnings.warn(said, stacklevel=4)
             if self._error is not None:
                 self._ask_error()
 
@@ -281,13 +257,11 @@ class LEGCRecorder:
                 self._stream.update(rows.numpy())
 
     def _check(self, rows):
-        if rows.sum().isfinite():  # else one is not finite, or the sum is too large
-            return
-        for k, row in enumerate(rows):
-            if not row.isfinite().all():
-                bad = ", ".join(n for n, part in zip(self.names, self._parts) if not row[part].isfinite().all())
-                at = self._stream.seen + k
-                raise ValueError(f"{bad} holds NaN or infinite weights at iterate {at}; allowed: finite")
+        if not rows.sum().isfinite():  # one is not finite, or the sum is too large
+            for k, row in enumerate(rows):
+                if bad := [n for n, part in zip(self.names, self._parts) if not row[part].isfinite().all()]:
+                    said = f"{', '.join(bad)} holds NaN or infinite weights at iterate {self._stream.seen + k}"
+                    raise ValueError(f"{said}; allowed: finite")
 
     def _ask_error(self):
         at, failed, returned = self.seen - 1, None, None
@@ -340,12 +314,13 @@ class LEGCRecorder:
 
     def _in_shape(self, values, elsewhere):
         """Name -> tensor of the whole parameter's shape: `values` (n_weights,) where followed, and `elsewhere`."""
-        found, each = {}, zip(self.names, self._parameters(), self._here, self._taken, self._parts)
-        for name, p, shape, taken, part in each:
-            own = values[part].view(shape) if taken is None else torch.full(shape, elsewhere, dtype=values.dtype)
+        found = {}
+        for name, p, shape, taken, part in zip(self.names, self._parameters(), self._here, self._taken, self._parts):
+            own = values[part]
             if taken is not None:
-                own.view(-1)[taken.cpu()] = values[part]
-            found[name] = shards.whole(own, p)
+                own = torch.full(shape, elsewhere, dtype=values.dtype).flatten()
+                own[taken.cpu()] = values[part]
+            found[name] = shards.whole(own.view(shape), p)
         return found
 
     def _target(self, error):
@@ -369,13 +344,12 @@ class LEGCRecorder:
     def pvalues(self, error=None):
         """Do a weight's exponents help to predict the error? The smallest p over the lags that are looked at.
 
-        error : float array (n_windows,), optional
-            The error at each window's last iterate (`window_ends`); None: what the recorder's own `error` returned.
-            Windows without one (NaN) are left out, as if the neighbours met, and a warning says which.
+        error : float array (n_windows,), optional; at each window's last iterate (`window_ends`). None: what the
+            recorder's own `error` returned. Windows without one (NaN) are left out, with a warning that says which.
 
-        Returns dict of name -> float64 tensor of the parameter's shape. NaN for a weight that is not followed, and
-        where the test is not defined, as for a weight that does not move: `legc_mask` keeps both. Warns if that is all
-        of them, if the level would keep all or nothing, or if it would keep a fifth of pure noise (`noise_share`).
+        Returns dict of name -> float64 tensor of the whole parameter's shape, NaN for a weight that is not followed or
+        has no test, as one that does not move: `legc_mask` keeps both. Warns if that is all of them, if the level would
+        keep all or nothing, or a fifth of pure noise (`noise_share`).
         Raises ValueError for errors of the wrong length or that are infinite, and for too few windows.
         """
         error, has = self._target(error)
@@ -383,9 +357,10 @@ class LEGCRecorder:
             warnings.warn(f"left out, as they have no error: the windows that end at iterates {gaps}", stacklevel=2)
         self._lag(has.sum())
         p, target = torch.empty(self.n_weights, dtype=torch.float64), error[has]
-        blocks = range(0, self.n_weights, self._block)
         with announced("tests"):
-            for first in tqdm(blocks, "Granger tests", disable=None, delay=2, leave=False):
+            for first in tqdm(
+                range(0, self.n_weights, self._block), "Granger tests", disable=None, delay=2, leave=False
+            ):
                 series = self._stream.result(slice(first, first + self._block))[has]
                 p[first : first + self._block] = torch.from_numpy(self._test(target, series))
         found = self._in_shape(p, torch.nan)
@@ -397,9 +372,8 @@ class LEGCRecorder:
         elif self._own:
             selection.warn_if_one_sided(selection.legc_mask(tested, self.protocol.alpha), "the p-values' mask")
             if (noise := self.noise_share(error=error)) > 0.2:
-                lags = f"max_lag={self._lag(has.sum())} over {has.sum()} windows"
-                warnings.warn(f"of pure noise {noise:.0%} would be kept with {lags}; a smaller max_lag, or None, or "
-                              "more windows keep less", stacklevel=2)  # fmt: skip
+                said = f"of pure noise {noise:.0%} would be kept with max_lag={self._lag(has.sum())} over {has.sum()}"
+                warnings.warn(f"{said} windows; a smaller max_lag, or None, or more windows keep less", stacklevel=2)
         return found
 
     def noise_share(self, alpha=0.05, rule="noncausal", correction=None, error=None):
@@ -415,20 +389,15 @@ class LEGCRecorder:
 
     def summary(self, error=None):
         """What was followed, what was not tested and why, and what noise would keep: str, a line each."""
-        lines = [repr(self)]
-        lines += [f"  {n}: {m.sum():,} of {m.numel():,}" for n, m in self.followed().items()]
+        lines = [repr(self), *(f"  {n}: {m.sum():,} of {m.numel():,}" for n, m in self.followed().items())]
         lines += [f"  frozen, not followed: {', '.join(self.skipped)}"] if self.skipped else []
-        if error is None and self._error is None or not self.n_windows:
-            return "\n".join([*lines, "no tests yet: no error, or no whole window"])
-        with warnings.catch_warnings(action="ignore"):
-            try:
-                found = self.pvalues(error)
-            except ValueError as why:
-                return "\n".join([*lines, f"no tests yet: {why}"])
-            noise = self.noise_share(error=error)
+        try:
+            with warnings.catch_warnings(action="ignore"):
+                found, noise = self.pvalues(error), self.noise_share(error=error)
+        except ValueError as why:
+            return "\n".join([*lines, f"no tests yet: {why}"])
         lines += [f"{count:,} without a test: {why}" for why, count in self.untested(found).items()]
-        p = torch.cat([v.flatten() for v in found.values()])
-        kept = (p[~p.isnan()] < self.protocol.alpha).double().mean()
+        kept = (torch.cat([v[~v.isnan()] for v in found.values()]) < self.protocol.alpha).double().mean()
         return "\n".join([*lines, f"p below {self.protocol.alpha}: {kept:.1%} of the tested; of noise {noise:.1%}"])
 
     def untested(self, pvalues):
@@ -439,9 +408,9 @@ class LEGCRecorder:
         for name, followed in self.followed().items():
             unit = moved[name].view(len(followed), -1).any(1).view(-1, *[1] * (followed.ndim - 1))
             still = followed & ~moved[name]
-            counts["in a unit that never moved"] += int((still & ~unit).sum())
-            counts["never moved"] += int((still & unit).sum())
-            counts["not defined"] += int((pvalues[name].isnan() & followed & moved[name]).sum())
+            none = pvalues[name].isnan() & followed & moved[name]
+            for why, which in zip(counts, (still & unit, still & ~unit, none)):
+                counts[why] += int(which.sum())
         return counts
 
     def _settings(self):
@@ -458,8 +427,7 @@ class LEGCRecorder:
     def state_dict(self):
         """Everything recorded so far that a run still needs, for torch.save: one that loads it ends with the same bits.
 
-        Save it together with the states of model and optimiser, between two steps. Of several processes all have the
-        same, so that it is saved once; but of shards each has its own.
+        Save it with those of model and optimiser, between two steps. All processes have the same, of shards each its own.
         """
         self._move()
         stream = {k: torch.from_numpy(v) if isinstance(v, np.ndarray) else v
@@ -475,9 +443,7 @@ class LEGCRecorder:
             if name not in state or state[name] != own:
                 raise ValueError(f"the state has {name}={state.get(name)!r}; allowed here: {own!r}")
         sample, own = {"shards": []} | state["sample"], self._sample()
-        if self.n_weights == self.n_all:
-            sample = sample | {"seed": self._seed}  # of all weights it does not matter
-        if sample != own:
+        if sample | ({"seed": self._seed} if self.n_weights == self.n_all else {}) != own:
             raise ValueError(
                 f"the state follows {sample}, this recorder {own}; give it the same sample, or its own shard"
             )

@@ -12,6 +12,17 @@ def cap(sizes, budget):
     return budget // len(left) if left else max(sizes)
 
 
+def budget(sizes, max_bytes, each, work, block):
+    """Weights of a parameter to follow at most, and to test at a time, `block` at most, within so many bytes: two int.
+
+    each, work : bytes that a followed weight takes, and one that is tested. Raises ValueError for too few.
+    """
+    if max_bytes < (least := len(sizes) * each + work):
+        raise ValueError(f"max_bytes={max_bytes} is not enough; allowed here: at least {least}")
+    block = max(1, min(block, max_bytes // 8 // work))
+    return cap(sizes, (max_bytes - block * work) // each), block
+
+
 def stratified(shape, size, rng):
     """Flat indices of `size` weights, sorted, spread evenly over the output units (dimension 0) and random in them."""
     units, fan_in = shape[0], int(np.prod(shape[1:], dtype=int))
