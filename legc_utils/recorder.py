@@ -291,8 +291,7 @@ class LEGCRecorder:
 
     @property
     def nbytes(self):
-        indices = sum(taken.nbytes for taken in self._taken if taken is not None)
-        return self._stream.nbytes + indices + (0 if self._rows is None else self._rows.nbytes)
+        return self._stream.nbytes + sum(held.nbytes for held in (*self._taken, self._rows) if held is not None)
 
     @property
     def window_ends(self):
@@ -427,11 +426,10 @@ class LEGCRecorder:
     def state_dict(self):
         """Everything recorded so far that a run still needs, for torch.save: one that loads it ends with the same bits.
 
-        Save it with those of model and optimiser, between two steps. All processes have the same, of shards each its own.
+        Save it with those of model and optimiser, between two steps: once for all processes, but of shards each its own.
         """
         self._move()
-        stream = {k: torch.from_numpy(v) if isinstance(v, np.ndarray) else v
-                  for k, v in self._stream.state_dict().items()}  # fmt: skip
+        stream = {k: v if k == "seen" else torch.from_numpy(v) for k, v in self._stream.state_dict().items()}
         return self._settings() | {"sample": self._sample(), "errors": self.errors.tolist(), "stream": stream}
 
     def load_state_dict(self, state):
@@ -447,8 +445,7 @@ class LEGCRecorder:
             raise ValueError(
                 f"the state follows {sample}, this recorder {own}; give it the same sample, or its own shard"
             )
-        arrays = {k: v.numpy() if isinstance(v, torch.Tensor) else v for k, v in state["stream"].items()}
-        self._stream.load_state_dict(arrays)
+        self._stream.load_state_dict({k: v if k == "seen" else v.numpy() for k, v in state["stream"].items()})
         self._waiting = 0
         known = len(state["errors"]) == self.n_windows  # else some failed in a version that did not say which
         self._errors = dict(zip(self.window_ends.tolist(), state["errors"])) if known else {}
