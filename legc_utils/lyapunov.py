@@ -538,10 +538,8 @@ class StreamingLyapunov:
 
     def _live(self):
         """Rows of the ring that a window to come still needs."""
-        return (
-            np.arange(min(self.seen, max(self.n_windows * self.stride, self.seen - self.window)), self.seen)
-            % self.window
-        )
+        first = min(self.seen, max(self.n_windows * self.stride, self.seen - self.window))
+        return np.arange(first, self.seen) % self.window
 
     def state_dict(self):
         """Copies of what is still needed: {"ring": (n_rows, n_weights), "seen": int, "exponents": a row a window}."""

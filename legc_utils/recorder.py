@@ -426,7 +426,7 @@ class LEGCRecorder:
     def state_dict(self):
         """Everything recorded so far that a run still needs, for torch.save: one that loads it ends with the same bits.
 
-        Save it with those of model and optimiser, between two steps: once for all processes, but of shards each its own.
+        Save it with those of model and optimiser, between two steps: once for all processes, of shards each its own.
         """
         self._move()
         stream = {k: v if k == "seen" else torch.from_numpy(v) for k, v in self._stream.state_dict().items()}
@@ -443,7 +443,7 @@ class LEGCRecorder:
         sample, own = {"shards": []} | state["sample"], self._sample()
         if sample | ({"seed": self._seed} if self.n_weights == self.n_all else {}) != own:
             raise ValueError(
-                f"the state follows {sample}, this recorder {own}; give it the same sample, or its own shard"
+                f"the state follows {sample}, this recorder {own}; allowed: the same sample, one's own shard"
             )
         self._stream.load_state_dict({k: v if k == "seen" else v.numpy() for k, v in state["stream"].items()})
         self._waiting = 0
