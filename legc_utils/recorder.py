@@ -442,9 +442,7 @@ class LEGCRecorder:
                 raise ValueError(f"the state has {name}={state.get(name)!r}; allowed here: {own!r}")
         sample, own = {"shards": []} | state["sample"], self._sample()
         if sample | ({"seed": self._seed} if self.n_weights == self.n_all else {}) != own:
-            raise ValueError(
-                f"the state follows {sample}, this recorder {own}; allowed: the same sample, one's own shard"
-            )
+            raise ValueError(f"the state follows {sample}, not {own}; allowed: the same sample, and one's own shard")
         self._stream.load_state_dict({k: v if k == "seen" else v.numpy() for k, v in state["stream"].items()})
         self._waiting = 0
         known = len(state["errors"]) == self.n_windows  # else some failed in a version that did not say which
