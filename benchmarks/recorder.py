@@ -15,6 +15,7 @@ from legc_utils.recorder import LEGCRecorder, bytes_per_weight
 from study import networks, sparsity
 
 N_WEIGHTS, REPEATS = 20_000, 5  # for the constants
+MOST, TURNS = 12_000_000, 5  # weights whose iterates are held, 200 B each; steps of training
 
 
 def _seconds(run):
@@ -126,37 +127,43 @@ def by_network(quick=False):
     """What following costs networks that people train, by AdamW in windows of 50: a row a network and way to follow.
 
     Columns: network, followed (all, or the default sample of a large model), weights, window; plain_ms and recorded_ms
-    a step, ratio. A step that only copies, in turn with one of training, and one that ends a window: medians.
+    a step, ratio. Medians of a step that only copies, in turn with one of training, and of those that end a window.
+    Of a network with more than MOST weights the first parameters are measured, and all are taken to cost as much each.
     """
-
-    def train(model, x, optimizer):
-        optimizer.zero_grad()
-        model(x).square().mean().backward()
-        optimizer.step()
-
     rows = []
     for name, make in _networks(quick).items():
         torch.manual_seed(0)
         model, x = make()
         optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3)
-        train(model, x, optimizer)
-        for sample in ("all", None):
-            with warnings.catch_warnings(action="ignore"):
-                recorder = LEGCRecorder(model, 50, sample=sample)
-            if sample is None and recorder.n_weights == recorder.n_all:
-                continue
-            plain, copies, ends = [], [], []
+
+        def train():
+            optimizer.zero_grad()  # noqa: B023
+            model(x).square().mean().backward()  # noqa: B023
+            optimizer.step()  # noqa: B023
+
+        train()
+        with warnings.catch_warnings(action="ignore"):
+            recorders = {"default sample": LEGCRecorder(model, 50)}
+        sizes = np.cumsum([p.numel() for n, p in model.named_parameters() if n in recorders["default sample"].names])
+        some = recorders["default sample"].names[: max(1, int((sizes <= MOST).sum()))]
+        recorders = {"all": LEGCRecorder(model, 50, parameters=some, sample="all")} | recorders
+        if recorders["default sample"].n_weights == sizes[-1]:
+            del recorders["default sample"]
+        plain, copies, ends = [], {k: [] for k in recorders}, {k: [] for k in recorders}
+        for _ in range(TURNS):
+            plain.append(_seconds(train))
+            for followed, recorder in recorders.items():
+                copies[followed].append(_seconds(recorder.step))
+        for followed, recorder in recorders.items():
             while recorder.n_windows < 2:  # what an exponent takes in such windows does not depend on the numbers
-                before = recorder.n_windows
-                if turn := recorder.seen % 50 in (*range(3, 8), 48, 49):
-                    plain.append(_seconds(lambda: train(model, x, optimizer)))  # noqa: B023
-                spent = _seconds(recorder.step)
-                (ends if recorder.n_windows > before else copies if turn else []).append(spent)
-            extra = np.median(copies) + (np.median(ends) - np.median(copies)) / lyapunov.stride(50, recorder.overlap)
+                before, spent = recorder.n_windows, _seconds(recorder.step)
+                ends[followed] += [spent] if recorder.n_windows > before else []
+            copy, end, step = (np.median(times) for times in (copies[followed], ends[followed], plain))
+            weights = sizes[-1] if followed == "all" else recorder.n_weights
+            extra = (copy + (end - copy) / lyapunov.stride(50, recorder.overlap)) * weights / recorder.n_weights
             rows.append(dict(
-                network=name, followed="all" if sample else "default sample", weights=recorder.n_weights, window=50,
-                plain_ms=1e3 * np.median(plain), recorded_ms=1e3 * (np.median(plain) + extra),
-                ratio=1 + extra / np.median(plain),
+                network=name, followed=followed, weights=weights, window=50, plain_ms=1e3 * step,
+                recorded_ms=1e3 * (step + extra), ratio=1 + extra / step,
             ))  # fmt: skip
     return pd.DataFrame(rows)
 

@@ -267,24 +267,24 @@ def _double_exponents(series, starts, window, emb_dim, lag, min_tsep, steps, fac
 
 
 @njit()
-def _add_squares(a, b, d):
+def _squares(a, b, d):
     for p in range(d.size):
         gap = b[p] - a[p]
-        d[p] += gap * gap
+        d[p] = gap * gap
 
 
 @njit()
-def _leave_out_zeros(d):
+def _add(a, b, d):
     for p in range(d.size):
-        d[p] = d[p] if d[p] > np.float32(0) else np.float32(np.inf)
+        d[p] = a[p] + b[p]
 
 
 @njit()
 def _take_nearer(d, ahead, least, after):
-    """Where d is nearer than `least`, it and what it grows to take their place. All is loaded first: whole vectors."""
+    """Where d is nearer than `least`, and not 0, it and what it grows to take their place. Loads first, for vectors."""
     for p in range(d.size):
         distance, known, new, old = d[p], least[p], ahead[p], after[p]
-        nearer = distance < known
+        nearer = (distance < known) & (distance > np.float32(0))
         after[p] = new if nearer else old
         least[p] = distance if nearer else known
 
@@ -294,7 +294,7 @@ def _take_later(d, ahead, least, after):
     """As `_take_nearer`, and where it is as near."""
     for p in range(d.size):
         distance, known, new, old = d[p], least[p], ahead[p], after[p]
-        nearer = distance <= known
+        nearer = (distance <= known) & (distance > np.float32(0))
         after[p] = new if nearer else old
         least[p] = distance if nearer else known
 
@@ -366,12 +366,14 @@ def _lane_exponents(series, starts, window, emb_dim, lag, min_tsep, steps, least
         x, size = lanes.ravel(), n_ref * _LANES
         nearest, after = np.full(size, np.inf, np.float32), np.ones(size, np.float32)
         space, rest = np.empty(size, np.float32), np.empty(size, np.int32)
+        squares, sums = np.empty(x.size, np.float32), np.empty(size, np.float32)
         for shift in range(min_tsep + 1, n_ref):  # a later point of equal distance counts, as in `_find_neighbours`
             m = (n_ref - shift) * _LANES
-            d = np.zeros(m + _LANES, np.float32)
-            for k in range(0, emb_dim * lag, lag):
-                _add_squares(x[k * _LANES :], x[(k + shift) * _LANES :], d)
-            _leave_out_zeros(d)
+            d = squares
+            _squares(x, x[shift * _LANES :], squares[: x.size - shift * _LANES])
+            for k in range(lag, emb_dim * lag, lag):
+                _add(d, squares[k * _LANES :], sums[: m + _LANES])
+                d = sums
             _take_later(d[:m], d[_LANES:], nearest, after)
             _take_nearer(d[:m], d[_LANES:], nearest[shift * _LANES :], after[shift * _LANES :])
         S0, S1 = np.empty(_LANES), np.empty(_LANES)
@@ -536,10 +538,8 @@ class StreamingLyapunov:
 
     def _live(self):
         """Rows of the ring that a window to come still needs."""
-        return (
-            np.arange(min(self.seen, max(self.n_windows * self.stride, self.seen - self.window)), self.seen)
-            % self.window
-        )
+        first = min(self.seen, max(self.n_windows * self.stride, self.seen - self.window))
+        return np.arange(first, self.seen) % self.window
 
     def state_dict(self):
         """Copies of what is still needed: {"ring": (n_rows, n_weights), "seen": int, "exponents": a row a window}."""
