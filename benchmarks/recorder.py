@@ -130,7 +130,9 @@ def by_network(quick=False):
     a step, ratio. Medians of a step that only copies, in turn with one of training, and of those that end a window.
     Of a network with more than MOST weights the first parameters are measured, and all are taken to cost as much each.
     """
-    rows = []
+    rows, first = [], LEGCRecorder(torch.nn.Linear(2, 2), 50)
+    for _ in range(50):
+        first.step()  # compiles
     for name, make in _networks(quick).items():
         torch.manual_seed(0)
         model, x = make()
