@@ -9,7 +9,8 @@ import numpy as np
 import torch
 from torch.nn.utils import prune
 
-from legc_utils.recorder import every_parameter, named_parameters
+from legc_utils import shards
+from legc_utils.naming import every_parameter, named_parameters
 
 
 class _Masks(prune.PruningContainer):
@@ -96,9 +97,12 @@ def places(model):
 
 
 def known(model, held, names):
-    """Raise ValueError unless all names are among those of `places`."""
+    """Raise ValueError unless all names are among those of `places`, and none is a shard."""
     if unknown := [name for name in names if name not in held]:
         raise ValueError(f"the model has no parameter {unknown[0]!r}; allowed: {', '.join(named_parameters(model))}")
+    for name in names:
+        if shards.is_shard(getattr(*held[name][0])):
+            raise ValueError(f"{name} is sharded, which torch cannot prune; allowed: the model before fully_shard")
 
 
 def put(model, keep):

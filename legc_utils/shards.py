@@ -8,19 +8,20 @@ import torch
 from torch import distributed
 
 
-def _is_shard(tensor):
+def is_shard(tensor):
+    """Whether a tensor is a DTensor."""
     return hasattr(tensor, "to_local")
 
 
 def local(tensor):
     """The part of a tensor that this process holds: all of it, or its shard."""
     tensor = tensor.detach()
-    return tensor.to_local() if _is_shard(tensor) else tensor
+    return tensor.to_local() if is_shard(tensor) else tensor
 
 
 def offset(tensor):
     """Where this process's shard begins in the whole tensor: a tuple of int, of zeros if it holds all of it."""
-    if not _is_shard(tensor):
+    if not is_shard(tensor):
         return (0,) * tensor.ndim
     from torch.distributed.tensor._utils import compute_local_shape_and_global_offset
 
@@ -30,7 +31,7 @@ def offset(tensor):
 
 def taken(tensor, places):
     """Flat indices in this process's shard of what has the flat indices `places`, sorted, in the whole tensor."""
-    if not _is_shard(tensor):
+    if not is_shard(tensor):
         return places
     flat = torch.zeros((), dtype=torch.int64)
     for size, first, whole in zip(local(tensor).shape, offset(tensor), tensor.shape):
@@ -40,7 +41,7 @@ def taken(tensor, places):
 
 def whole(values, tensor):
     """All of a tensor, in every process, that is divided as `tensor` is, and of which each holds `values`."""
-    if not _is_shard(tensor):
+    if not is_shard(tensor):
         return values
     from torch.distributed.tensor import DTensor
 

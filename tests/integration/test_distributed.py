@@ -9,6 +9,7 @@ import torch
 from torch import distributed, multiprocessing, nn
 
 from legc_utils import selection
+from legc_utils.pruning import prune_parameters
 from legc_utils.recorder import LEGCRecorder
 
 RANKS, LIMIT = 2, 240  # seconds after which what hangs is ended; a few are usual
@@ -94,6 +95,7 @@ def work(rank, folder):
         else:
             found["other shard"] = told(lambda: resumed.recorder.load_state_dict(states[1 - rank]))  # noqa: B023
             resumed.recorder.load_state_dict(state)
+            found["pruned shard"] = told(lambda: prune_parameters(run.model, run.recorder.pvalues()))  # noqa: B023
         found[kind]["resumed"] = resumed.recorder.pvalues()
     fails = 2 if rank == 1 else None
     found["gap"] = Run("whole", rank, fails=fails, on_error="skip").train(25).recorder.errors
@@ -156,6 +158,10 @@ def test_of_a_whole_model_one_state_is_enough_and_of_shards_each_its_own(ranks):
     streams = [{k: torch.as_tensor(v, dtype=torch.float64) for k, v in stream.items()} for stream in streams]
     assert same(*streams) and ranks[0]["whole"]["state"]["errors"] == ranks[1]["whole"]["state"]["errors"]
     assert all(rank["other shard"].startswith("ValueError: the state follows") for rank in ranks)
+
+
+def test_shards_are_not_pruned_and_it_is_said_what_is(ranks):
+    assert all("0.weight is sharded" in r["pruned shard"] and "before fully_shard" in r["pruned shard"] for r in ranks)
 
 
 def test_one_that_fails_leaves_all_with_a_gap_or_ends_all(ranks):
