@@ -12,8 +12,9 @@ from torch.nn.utils import prune
 
 from legc_utils import masks, shrinking, units
 from legc_utils.masks import apply_masks, finalize, follow_forward, save_masks  # noqa: F401
+from legc_utils.naming import named_parameters
 from legc_utils.protocols import CHOICES, check, is_number, is_whole, numbers
-from legc_utils.recorder import LEGCRecorder, named_parameters  # noqa: F401
+from legc_utils.recorder import LEGCRecorder  # noqa: F401
 from legc_utils.selection import find_masks, legc_mask, warn_if_one_sided  # noqa: F401
 from legc_utils.shrinking import shrink  # noqa: F401
 from legc_utils.units import attention_heads  # noqa: F401

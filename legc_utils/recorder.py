@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from legc_utils import granger, lyapunov, protocols, sampling, selection, shards, undisturbed
 from legc_utils.compiling import announced
-from legc_utils.naming import choose, every_parameter, find_optimizer, named_parameters  # noqa: F401
+from legc_utils.naming import choose, find_optimizer, named_parameters
 from legc_utils.protocols import check, check_finite
 
 DEFAULT_SAMPLE, MANY = 100_000, 1_000_000  # weights that are followed of a model with more than so many
