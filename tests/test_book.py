@@ -216,7 +216,7 @@ def test_a_reader_chooses_by_keyboard_and_the_numbers_are_the_tables(toc, browse
     table = pd.read_csv(choices.TABLE, dtype={"mask": str})
     page = browser.new_page(color_scheme=scheme)
     page.goto((HTML / "explore.html").as_uri())
-    page.wait_for_function("document.querySelector('#explore-says').textContent")
+    page.wait_for_function("document.querySelector('#chooser-says').textContent")
     chosen, seen = dict(explore.START), []
     moves = [(None, None), ("dataset", "iris"), ("window", 100), ("rule", "causal")]
     for name, level in moves:
@@ -229,11 +229,11 @@ def test_a_reader_chooses_by_keyboard_and_the_numbers_are_the_tables(toc, browse
         row = table[(table[list(chosen)] == pd.Series(chosen)).all(axis=1)].iloc[0]
         effect = f"{100 * row.effect:.2f}".replace("-", "−")
         page.wait_for_function(
-            "effect => document.querySelector('#explore-says').textContent.includes(effect)", arg=effect
+            "effect => document.querySelector('#chooser-says').textContent.includes(effect)", arg=effect
         )
-        said = page.locator("#explore-says").inner_text()
+        said = page.locator("#chooser-says").inner_text()
         assert f"random {effect} points" in said and row.outcome in said and f"{100 * row.accuracy:.1f} %" in said
-        squares = page.locator("#explore svg .mark-rect path[aria-label*='state: kept']")
+        squares = page.locator("#chooser svg .mark-rect path[aria-label*='state: kept']")
         assert squares.count() == row["mask"].count("1")
         seen.append(said)
     assert len(set(seen)) == len(moves)

@@ -15,8 +15,7 @@ LABELS = {
     "dataset": "Data set", "protocol": "Protocol", "window": "Window (iterates)", "overlap": "Overlap (share)",
     "alpha": "Level of the test", "lags": "Lag", "rule": "Weights to prune",
 }  # fmt: skip
-WORDS = {"resplit": "published, other splits", "noncausal": "those that do not predict the error",
-         "causal": "those that do"}  # fmt: skip
+WORDS = {"resplit": "published, other splits", "noncausal": "noncausal ones", "causal": "causal ones"}  # fmt: skip
 START = dict(dataset="cancer", protocol="resplit", window=200, overlap=0.0, alpha=0.05,
              lags="smallest p of all lags", rule="noncausal")  # fmt: skip
 _SHOWN = (
@@ -28,22 +27,22 @@ _SHOWN = (
 )
 
 _PAGE = """
-<div id="explore" class="explore"></div>
-<p id="explore-says" class="explore" role="status"></p>
+<div id="chooser"></div>
+<p id="chooser-says" role="status"></p>
 <noscript>To choose takes JavaScript; the figure below shows all choices at once.</noscript>
-<script type="text/csv" id="explore-table">{table}</script>
+<script type="text/csv" id="chooser-table">{table}</script>
 <script src="_static/{script}"></script>
 <script>
 (() => {{
   const spec = {spec}, names = {names}, words = {words};
-  const text = document.getElementById("explore-table").textContent.trim();
+  const text = document.getElementById("chooser-table").textContent.trim();
   const [head, ...lines] = text.split("\\n").map(line => line.split(","));
   const value = (name, cell) => words.includes(name) ? cell : +cell;
   const rows = lines.map(line => Object.fromEntries(head.map((name, k) => [name, value(name, line[k])])));
   const share = value => (100 * value).toFixed(1), points = value => (100 * value).toFixed(2).replace("-", "−");
   spec.datasets = {{table: rows}};
-  vegaEmbed("#explore", spec, {{renderer: "svg", actions: false}}).then(({{view}}) => {{
-    const says = document.getElementById("explore-says");
+  vegaEmbed("#chooser", spec, {{renderer: "svg", actions: false}}).then(({{view}}) => {{
+    const says = document.getElementById("chooser-says");
     const say = () => {{
       const r = rows.find(row => names.every(name => row[name] === view.signal("pick_" + name)));
       says.textContent = `Accuracy at the stop ${{share(r.accuracy)}} %, of random masks of the same size ` +
@@ -136,9 +135,9 @@ def chart(table, sizes):
     )
     zero = alt.Chart(alt.InlineData([{}])).mark_rule(strokeDash=[2, 3], color="#8c8c8c").encode(y=alt.datum(0))
     effect = alt.layer(zero, cloud, grey, placebo, bar, dot).properties(
-        title="Your choice among all, placebo in grey", width=320, height=240
+        title="Your choice among all, placebo in grey", width=560, height=220
     )
-    both = alt.hconcat(alt.hconcat(*panels), effect).resolve_scale(color="independent")
+    both = alt.vconcat(alt.hconcat(*panels), effect).resolve_scale(color="independent")
     return both.add_params(*picks).configure(background="transparent").configure_view(stroke=None)
 
 
