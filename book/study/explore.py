@@ -133,7 +133,8 @@ def chart(table, sizes):
     placebo = mine.mark_point(size=90, shape="diamond", filled=True, opacity=1, color="#8c8c8c").encode(
         alt.X("beside:Q"), alt.Y("chance:Q")
     )
-    zero = alt.Chart(alt.InlineData([{}])).mark_rule(strokeDash=[2, 3], color="#8c8c8c", aria=False).encode(y=alt.datum(0))
+    line = alt.Chart(alt.InlineData([{}])).mark_rule(strokeDash=[2, 3], color="#8c8c8c", aria=False)
+    zero = line.encode(y=alt.datum(0))
     effect = alt.layer(zero, cloud, grey, placebo, bar, dot).properties(
         title="Your choice among all, placebo in grey", width=560, height=220
     )
