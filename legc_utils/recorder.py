@@ -370,7 +370,7 @@ class LEGCRecorder:
             warnings.warn(f"no weight has a test, and so all are kept: {why}", stacklevel=2)
         elif self._own:
             selection.warn_if_one_sided(selection.legc_mask(tested, self.protocol.alpha), "the p-values' mask")
-            if (noise := self.noise_share(error=error)) > 0.2:
+            if (noise := selection.legc_mask(self._noise_pvalues(target)).mean()) > 0.2:
                 said = f"of pure noise {noise:.0%} would be kept with max_lag={self._lag(has.sum())} over {has.sum()}"
                 warnings.warn(f"{said} windows; a smaller max_lag, or None, or more windows keep less", stacklevel=2)
         return found

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from legc_utils import datasets, protocols, selection, training
-from study import choices, explore
+from study import choices, explore, rankings
 from study.randomness import derived_seed
 
 SPLIT = datasets.load("iris", "resplit", 3)
@@ -40,8 +40,6 @@ def test_a_race_is_what_single_trainings_give(kept):
     assert table.accuracy[1] == one.at_stop().accuracy.item() and table.loc[0].equals(table.loc[2])
     dense = training.train_ensemble(SPLIT, protocol.hidden, [0], protocol).at_stop().accuracy.item()
     assert (table.dense == dense).all()
-    from study import rankings
-
     size = int(some[1].sum())
     seeds = [derived_seed("explore", SPLIT.seed, size, k) for k in range(choices.DRAWS + 1)]
     drawn = np.concatenate([rankings.random_masks(some[1:2], [seed]) for seed in seeds])
